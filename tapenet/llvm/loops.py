@@ -362,7 +362,7 @@ def weight(axis: int, lengths: list[int], strides: list[tuple[int, ...]]) -> flo
             for n, step in zip(lengths, s, strict=True):
                 if step:
                     extent *= n
-            total += extent * np.log2(abs(s[axis]) + 1.0)
+            total += extent * math.log2(abs(s[axis]) + 1)
     return total
 
 

@@ -11,6 +11,7 @@ that type, not always the one that NumPy gives on the same machine.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -257,11 +258,17 @@ def _cast(a: Value, source: DType, target: DType) -> Value:
 
 def can(name: str, dtypes_in: Sequence[DType], dtype_out: DType) -> bool:
     """Whether `apply` emits this primitive for these dtypes."""
-    if not all(map(supported, (*dtypes_in, dtype_out))):  # complex numbers are moved as bits
-        moves = {"copy": (dtype_out,), "where": (np.dtype(bool), dtype_out, dtype_out)}
-        return held(dtype_out) and tuple(dtypes_in) == moves.get(name)
     if name in ADDED:
         return (*dtypes_in, dtype_out) in ADDED[name]
+    return _can(name, tuple(dtypes_in), dtype_out)
+
+
+@functools.cache
+def _can(name: str, dtypes_in: tuple[DType, ...], dtype_out: DType) -> bool:
+    """The same of one of tapenet's own: it is asked some ten times of each instruction."""
+    if not all(map(supported, (*dtypes_in, dtype_out))):  # complex numbers are moved as bits
+        moves = {"copy": (dtype_out,), "where": (np.dtype(bool), dtype_out, dtype_out)}
+        return held(dtype_out) and dtypes_in == moves.get(name)
     if name == "cast":
         return len(dtypes_in) == 1
     if name == "where":

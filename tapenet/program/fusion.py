@@ -98,7 +98,7 @@ class Kernel:
         for member in self.members:
             phase = 0
             for arg in member.args:
-                maker = source(arg)
+                maker = arg.source
                 if maker in inside:
                     phase = max(phase, ready[maker])
             if member.kind == "reduction" and self.split is not None and self.is_row_reduction(member):
@@ -116,21 +116,6 @@ class Kernel:
         )
 
 
-def seen_through(instruction: Instruction) -> bool:
-    """Whether who reads a result may as well read the argument: a view, but for one that has to wait."""
-    return instruction.kind == "view" and instruction.name != "barrier"
-
-
-def source(value: Value) -> Instruction | None:
-    """The instruction behind a value, through views."""
-    while isinstance(value, Result):
-        instruction = value.instruction
-        if instruction.kind != "view" or instruction.name == "barrier":  # as `seen_through`: it is asked often
-            return instruction
-        value = instruction.args[0]
-    return None
-
-
 def shown(value: Value) -> Value:
     """What a value is, or shows as a view."""
     while isinstance(value, Result) and value.instruction.kind == "view":
@@ -140,7 +125,7 @@ def shown(value: Value) -> Value:
 
 def _behind(value: Value) -> Value:
     """What a value shows, through views."""
-    maker = source(value)
+    maker = value.source
     return value if maker is None else maker.results[0]
 
 
@@ -167,10 +152,10 @@ class Fusion:
         #: Users of each instruction's results, through views.
         self.users: dict[Instruction, list[Instruction]] = {}
         for instruction in program.body:
-            if seen_through(instruction):
+            if instruction.seen_through:
                 continue
             for arg in dict.fromkeys(instruction.args):
-                maker = source(arg)
+                maker = arg.source
                 if maker is not None:
                     self.users.setdefault(maker, []).append(instruction)
 
@@ -186,7 +171,7 @@ class Fusion:
         rest: list[Entry] = []
         for entry in entries:
             if isinstance(entry, Kernel) and entry.domain == ():
-                makers = {source(a) for m in entry.members for a in m.args} - set(entry.members) - {None}
+                makers = {a.source for m in entry.members for a in m.args} - set(entry.members) - {None}
                 if makers <= early:
                     early.update(entry.members)
                     ahead.append(entry)
@@ -200,7 +185,7 @@ class Fusion:
         entries: list[Entry] = []  # the latest first
         place: dict[Instruction, int] = {}
         for instruction in reversed(self.program.body):
-            if seen_through(instruction):
+            if instruction.seen_through:
                 continue
             users = self.users.get(instruction, ())
             if instruction in self.fusible and users:
@@ -333,7 +318,7 @@ class Fusion:
     def _reads(self, user: Instruction, result: Result) -> Iterator[tuple[Value, Place]]:
         """The arguments of a user that show a result, with where they are in its memory, were it dense."""
         for arg in user.args:
-            if source(arg) is result.instruction:
+            if arg.source is result.instruction:
                 yield arg, self.layouts[arg]
 
     def _reads_full(self, user: Instruction, result: Result, domain: Shape) -> bool:
@@ -394,7 +379,7 @@ class Fusion:
         for entry in entries:
             if isinstance(entry, Kernel) or entry.name != "concatenate":
                 continue
-            makers = [where[m] for a in entry.args if (m := source(a)) is not None]
+            makers = [where[m] for a in entry.args if (m := a.source) is not None]
             first: Kernel | None = None
             for i in sorted(set(makers) - gone):
                 kernel = entries[i]
@@ -403,7 +388,7 @@ class Fusion:
                 if first is None:
                     first, at = kernel, i
                     continue
-                read = {where[m] for k in kernel.members for a in k.args if (m := source(a)) is not None} - {i}
+                read = {where[m] for k in kernel.members for a in k.args if (m := a.source) is not None} - {i}
                 fits = kernel.domain == first.domain and max(read, default=-1) < at
                 if fits and first.fits(kernel.weight):
                     first.absorb(kernel)
@@ -417,7 +402,7 @@ class Fusion:
         makers: dict[Instruction, None] = {}
         for member in kernel.members:
             for arg in member.args:
-                maker = source(arg)
+                maker = arg.source
                 if maker is not None and maker not in inside:
                     makers[maker] = None
         if not makers:
@@ -438,7 +423,7 @@ class Fusion:
         if (into.split is None) != (kernel.split is None) and (into.split == 0 or kernel.split == 0):
             return None  # whole arrays in phases: nothing is gained
         for member in kernel.members:
-            for maker in dict.fromkeys(map(source, member.args)):
+            for maker in dict.fromkeys([a.source for a in member.args]):
                 if maker in makers and where[maker] == latest and not self._reads_from(kernel, member, maker, into):
                     return None
         return latest
@@ -459,7 +444,7 @@ class Fusion:
 def _shows(user: Instruction, result: Result) -> bool:
     """Whether all that a user reads of a result is the result, or runs of places of it."""
     for arg in user.args:
-        if source(arg) is result.instruction:
+        if arg.source is result.instruction:
             base = joined.run(arg)[0] if joins(user) else arg
             if base is not result or (not joins(user) and result.shape != user.results[0].shape):
                 return False
@@ -521,4 +506,4 @@ def fuse(
     return Fusion(program, layouts, fusible, weight, writers).run()
 
 
-__all__ = ["Entry", "Kernel", "aligned", "fuse", "source"]
+__all__ = ["Entry", "Kernel", "aligned", "fuse"]

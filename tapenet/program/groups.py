@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tapenet.program.fusion import source
 from tapenet.program.ir import Constant, Instruction, Program, Result, Value
 
 #: How an op runs whose kernels the program calls by itself.
@@ -58,7 +57,7 @@ def arranged(groups: Groups) -> list[Group]:
         if at is None:
             needed = users.get(instruction.results[0], set())
             (only,) = needed if len(needed) == 1 else (None,)
-            maker = source(instruction.args[0])
+            maker = instruction.args[0].source
             for near in (only, None if maker is None else home.get(maker)):
                 if near is not None and groups.groups[near].fused:
                     at = home[instruction] = near

@@ -31,6 +31,9 @@ class Value:
 
     __slots__ = ("dtype", "shape")
 
+    #: The instruction that computes it, or what it is a view of; None for what comes from outside.
+    source: Instruction | None = None
+
     def __init__(self, shape: Shape, dtype: np.dtype) -> None:
         self.shape = shape
         self.dtype = dtype
@@ -106,9 +109,13 @@ class Host(Value):
 class Result(Value):
     """What an instruction computes."""
 
-    __slots__ = ("instruction",)
+    __slots__ = ("instruction", "source")
 
-    instruction: Instruction
+    def __init__(self, shape: Shape, dtype: np.dtype, instruction: Instruction, source: Instruction | None) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.instruction = instruction
+        self.source = source
 
 
 #: Primitives in which there may be others, and calls.
@@ -129,12 +136,18 @@ class Instruction:
         self.args = tuple(args)
         self.params = params
         self.line = line
-        results = []
-        for shape, dtype in specs:
-            result = Result(shape, dtype)
-            result.instruction = self
-            results.append(result)
-        self.results = tuple(results)
+        source = self.args[0].source if self.seen_through else self
+        self.results = tuple([Result(shape, dtype, self, source) for shape, dtype in specs])
+
+    def on(self, args: Iterable[Value], line: str = "") -> Instruction:
+        """The same of other arguments, of the same shapes and dtypes."""
+        specs = [(r.shape, r.dtype) for r in self.results]
+        return Instruction(self.name, args, self.params, specs, line or self.line)
+
+    @property
+    def seen_through(self) -> bool:
+        """Whether who reads its result may as well read the argument: it is a view, but for one that has to wait."""
+        return self.kind == "view" and self.name != "barrier"
 
     @property
     def effect(self) -> bool:
@@ -211,6 +224,7 @@ class Program:
         self.outputs = tuple(outputs)
         self.writes = tuple(writes)
         self._names: frozenset[str] | None = None
+        self._uses: dict[Value, int] | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -243,14 +257,16 @@ class Program:
         return [v for v in self.values() if isinstance(v, Constant)]
 
     def uses(self) -> dict[Value, int]:
-        """How often each value is an argument or a root."""
-        count: dict[Value, int] = {}
-        for instruction in self.body:
-            for arg in instruction.args:
-                count[arg] = count.get(arg, 0) + 1
-        for value in self.roots():
-            count[value] = count.get(value, 0) + 1
-        return count
+        """How often each value is an argument or a root; to be changed at will."""
+        if self._uses is None:
+            count: dict[Value, int] = {}
+            for instruction in self.body:
+                for arg in instruction.args:
+                    count[arg] = count.get(arg, 0) + 1
+            for value in self.roots():
+                count[value] = count.get(value, 0) + 1
+            self._uses = count
+        return dict(self._uses)
 
     def evaluate(self, arrays: Sequence[Array], store: bool = True) -> list[Array]:
         """The results, computed primitive by primitive: what a program means. Backends are held against it.
@@ -318,6 +334,11 @@ class Builder:
         instruction = Instruction(name, args, params, infer(name, args, params), self.line)
         self.body.append(instruction)
         return instruction.results
+
+    def again(self, instruction: Instruction, args: Iterable[Value]) -> tuple[Value, ...]:
+        """Append an instruction on other arguments, of the same shapes and dtypes, and return its results."""
+        self.body.append(instruction.on(args, self.line))
+        return self.body[-1].results
 
     def elementwise(self, name: str, *operands: Value | Array | Number) -> Value:
         """Apply an elementwise primitive to values and Python numbers under NumPy's promotion rules, casting as NumPy
@@ -415,14 +436,17 @@ def rewrite(
     program: Program,
     change: Callable[[Instruction, tuple[Value, ...], Builder], Answer],
     names: Collection[str] | None = None,
+    uses: dict[Value, int] | None = None,
 ) -> Program:
     """The program with every instruction passed through `change(instruction, args, builder)`.
 
     Args:
         program: any program.
-        change: is given an instruction, its arguments in the new program, and what appends to that; it returns the
-            value (or values) that stand for the results, or None to keep the instruction as it is.
+        change: is given an instruction, its arguments in the new program (the same tuple where these are the old ones), and
+            what appends to that; it returns the value (or values) that stand for the results, or None to keep the
+            instruction as it is.
         names: the primitives whose instructions it is given; all by default.
+        uses: how often values are used (`Program.uses`): what is new gets the uses of what it stands for.
 
     Returns:
         the new program, or the given one itself if nothing changed.
@@ -430,34 +454,41 @@ def rewrite(
     if names is not None and program.names.isdisjoint(names):
         return program
     builder = Builder()
+    body = builder.body
     replaced: dict[Value, Value] = {}
     changed = False
 
     get = replaced.get
 
     for instruction in program.body:
-        args = tuple([get(a, a) for a in instruction.args]) if changed else instruction.args
+        args = instruction.args
+        for arg in args if replaced else ():
+            if arg in replaced:
+                args = tuple([get(a, a) for a in args])
+                break
         answer = None
         if names is None or instruction.name in names:
             builder.line = instruction.line
             answer = change(instruction, args, builder)
         if answer is None:
-            if args == instruction.args:
-                builder.body.append(instruction)
+            if args is instruction.args:
+                body.append(instruction)
                 continue
-            specs = [(r.shape, r.dtype) for r in instruction.results]
-            kept = Instruction(instruction.name, args, instruction.params, specs, instruction.line)
-            builder.body.append(kept)
-            answer = kept.results
+            body.append(instruction.on(args))
+            answer = body[-1].results
         changed = True
         answers = answer if isinstance(answer, tuple) else (answer,)
-        replaced.update(zip(instruction.results, answers, strict=True))
+        for old, new in zip(instruction.results, answers, strict=True):
+            if new is not old:
+                replaced[old] = new
+                if uses is not None and old in uses:
+                    uses.setdefault(new, uses[old])
     if not changed:
         return program
     return Program(
         program.inputs,
         program.hosts,
-        builder.body,
+        body,
         [get(v, v) for v in program.outputs],
         [Write(target, get(value, value)) for target, value in program.writes],
     )
@@ -475,9 +506,7 @@ def repeat(builder: Builder, body: Iterable[Instruction], known: dict[Value, Val
     one line, if it is given."""
     for instruction in body:
         given = [known.get(a, a) for a in instruction.args]
-        specs = [(r.shape, r.dtype) for r in instruction.results]
-        here = line or instruction.line or builder.line
-        made = Instruction(instruction.name, given, instruction.params, specs, here)
+        made = instruction.on(given, line or instruction.line or builder.line)
         builder.body.append(made)
         known.update(zip(instruction.results, made.results, strict=True))
 
@@ -487,7 +516,7 @@ def substitute(program: Program, replaced: Mapping[Value, Value]) -> Program:
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         new = tuple(replaced.get(a, a) for a in args)
-        return None if new == args else builder.several(instruction.name, *new, **instruction.params)
+        return None if new == args else builder.again(instruction, new)
 
     made = rewrite(program, change)
     outputs = [replaced.get(v, v) for v in made.outputs]

@@ -255,15 +255,20 @@ def reshape_strides(before: tuple[int, ...], strides: Strides, after: tuple[int,
     return tuple(result)
 
 
-def materialise(program: Program, layouts: Layouts) -> Program:
-    """The program with a copy before each reshape that is no view."""
+def materialise(
+    program: Program,
+    layouts: Layouts,
+    other: Callable[[Instruction, tuple[Value, ...], Builder], Answer] = lambda *_: None,
+) -> Program:
+    """The program with a copy before each reshape that is no view, and with what `other` makes of all but reshapes."""
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        places = [layouts[arg] for arg in args]  # in order, so that none is found by a long recursion
+        for arg in args:
+            layouts[arg]  # in order, so that none is found by a long recursion
         if instruction.name != "reshape":
-            return None
+            return other(instruction, args, builder)
         (arg,) = args
-        if reshape_strides(arg.shape, places[0].strides, instruction.params["shape"]) is None:
+        if reshape_strides(arg.shape, layouts[arg].strides, instruction.params["shape"]) is None:
             copy = builder.emit("copy", arg, row_major=True)
             return builder.emit(instruction.name, copy, **instruction.params)
         return None

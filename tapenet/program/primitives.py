@@ -146,14 +146,19 @@ def loop_dtypes(name: str, given: tuple[Given, ...]) -> tuple[np.dtype, ...]:
 
 
 def _elementwise(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
+    return [_result(name, *args)]
+
+
+@lru_cache(maxsize=4096)
+def _result(name: str, *args: Spec) -> Spec:
     dtypes = tuple(a.dtype for a in args)
     *wanted, result = loop_dtypes(name, dtypes)
     if tuple(wanted) != dtypes:
         raise TypeError(f"no loop of {name} for {list(dtypes)}, only {wanted}")
     first = args[0].shape
     if all(a.shape == first or not a.shape for a in args):  # the usual case
-        return [Spec(first, result)]
-    return [Spec(np.broadcast_shapes(*(a.shape for a in args)), result)]
+        return Spec(first, result)
+    return Spec(np.broadcast_shapes(*(a.shape for a in args)), result)
 
 
 def _evaluated(name: str, *args: Array) -> Array:

@@ -225,6 +225,20 @@ def test_a_rewrite_that_changes_nothing_gives_the_program_itself() -> None:
     assert rewrite(program, lambda instruction, args, builder: None) is program
 
 
+def test_what_a_rewrite_makes_has_the_uses_of_what_it_stands_for() -> None:
+    b = Build()
+    x = b.input(2)
+    y = b.emit("negative", b.emit("positive", x))
+    program = b.program(y, y)
+    uses = program.uses()
+    made = check(rewrite(program, lambda i, args, builder: args[0], ("positive",), uses))
+    (new,) = made.body
+    assert new.args == (x,)
+    assert uses[x] == 1
+    assert uses[new.results[0]] == 2
+    assert new.results[0] not in program.uses()
+
+
 def test_a_rewrite_of_some_primitives_alone() -> None:
     b = Build()
     x = b.input(2)

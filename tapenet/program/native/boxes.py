@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from tapenet.llvm.emitter import load, store
 from tapenet.llvm.loops import Access, Accumulator, nest, offset
 from tapenet.program import joined
-from tapenet.program.fusion import Kernel, source
+from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.joined import Box, joins
 from tapenet.program.layout import Layouts
@@ -38,7 +38,7 @@ class BoxCode(KernelCode):
         for member in self.kernel.members:  # the same parameters for each part
             for value in (*member.args, *member.results):
                 root = self.layouts[value].root
-                if self._literal(value) is None and (source(value) not in self.inside or self.stored(root)):
+                if self._literal(value) is None and (value.source not in self.inside or self.stored(root)):
                     self.pointer(root)
         if self.steps is None:
             self._begin_sums()
@@ -61,7 +61,7 @@ class BoxCode(KernelCode):
             key = value, moved
             if key in done or self._literal(value) is not None:
                 return key
-            maker = source(value)
+            maker = value.source
             if maker not in self.inside:
                 done.add(key)
                 loads[key] = self._element(value, box, moved)
@@ -77,7 +77,7 @@ class BoxCode(KernelCode):
             first, part = found
             inside = tuple(m - f for m, f in zip(moved, first, strict=True))
             base, begin = joined.run(part)
-            if source(base) in self.inside:
+            if base.source in self.inside:
                 return need(base, tuple(i + b for i, b in zip(inside, begin, strict=True)))
             return need(part, inside)
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
 from tapenet.llvm.emitter import literal
-from tapenet.program.fusion import Kernel, source
+from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native.kernels import Function, Offset
@@ -53,7 +53,7 @@ def form(entry: Kernel | Instruction, layouts: Layouts, memory: Memory) -> Form:
             return found
         place = layouts[value]
         root = place.root
-        maker = inside.get(source(value), -1)
+        maker = inside.get(value.source, -1)
         if kernel is not None and isinstance(root, Constant) and root.size == 1:
             told.append((value.shape, value.dtype, root.dtype, literal(root.array.item(), root.dtype)))
         else:

@@ -26,7 +26,7 @@ from tapenet.llvm.loops import (
 from tapenet.llvm.outlining import outlined
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import COST, apply, can
-from tapenet.program.fusion import Kernel, aligned, source
+from tapenet.program.fusion import Kernel, aligned
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts
@@ -214,7 +214,7 @@ class KernelCode:
         for arg in member.args:
             register = self._literal(arg)
             if register is None:
-                maker = source(arg)
+                maker = arg.source
                 if maker in self.inside:
                     register = self.rows[maker.results[0]]
                 else:
@@ -243,7 +243,7 @@ class KernelCode:
         stack = list(reversed(wanted))
         while stack:
             value = stack.pop()
-            maker = source(value)
+            maker = value.source
             if self._literal(value) is not None or (maker in self.inside and self._per_row(maker)):
                 continue
             if maker in self.inside and (self.ready[maker] == phase or not self._in_memory(maker.results[0])):
@@ -348,7 +348,7 @@ class KernelCode:
             return found
         if arg in registers:
             return registers[arg]
-        maker = source(arg)
+        maker = arg.source
         assert maker is not None
         return self.rows[maker.results[0]]
 
@@ -392,7 +392,7 @@ NEAR, FAR, CACHE = 32, 12, 1 << 20
 def cycles(kernel: Kernel) -> float:
     """Roughly how many cycles a kernel takes: those of its operations on vectors, or those that memory takes."""
     inside = set(kernel.members)
-    read = {a: None for m in kernel.members for a in m.args if source(a) not in inside}
+    read = {a: None for m in kernel.members for a in m.args if a.source not in inside}
     size = max((r.dtype.itemsize for m in kernel.members for r in m.results), default=4)
     operations = math.prod(kernel.domain) * per_element(kernel) * size / registers().bytes
     moved = sum(v.nbytes for v in (*read, *_leaving(kernel)))
@@ -401,7 +401,7 @@ def cycles(kernel: Kernel) -> float:
 
 def _leaving(kernel: Kernel) -> list[Value]:
     """A guess at the results that a kernel writes to memory: those that no other member reads."""
-    used = {source(a) for m in kernel.members for a in m.args}
+    used = {a.source for m in kernel.members for a in m.args}
     return [r for m in kernel.members if m not in used for r in m.results]
 
 
@@ -422,14 +422,14 @@ def crosses(kernel: Kernel) -> set[Value]:
             continue
         total = float(COST.get(member.name, 1))
         for arg in member.args:
-            maker = source(arg)
+            maker = arg.source
             if maker in inside and maker.kind == "elementwise" and maker not in kernel.rows:
                 total += price[maker]
         price[member] = total
     for member in kernel.members:
         phase = ready[member] - (1 if kernel.is_row_reduction(member) else 0)
         for arg in member.args:
-            maker = source(arg)
+            maker = arg.source
             if maker in price and ready[maker] < phase and price[maker] > CHEAP:
                 found.add(maker.results[0])
     return found

@@ -14,7 +14,7 @@ from typing import TypeGuard
 from tapenet.kernels import LARGE, LINE, PAGE
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import is_users
-from tapenet.program.fusion import Entry, Kernel, source
+from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.in_place import SMALL, bases
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
@@ -154,7 +154,7 @@ class Memory:
                 for arg in member.args:
                     root = layouts[arg].root
                     last[root] = at
-                    maker = source(arg)
+                    maker = arg.source
                     if maker is None or inside[maker] != at or not isinstance(entry, Kernel):
                         self.stored.add(root)
                 if member.kind == "reduction" and not _in_register(entry, member):
@@ -191,7 +191,7 @@ class Memory:
         """Whether a written value can be computed straight into the tensor it is for; if so, it is."""
         at = defined[value]
         entry = self.entries[at]
-        maker = source(value)
+        maker = value.source
         assert maker is not None
         whole = not _may_fail(entry) or entry.name in ("call", "add_rows", "provided")
         if _may_fail(entry) and entry.name == "loop":
@@ -244,7 +244,7 @@ class Memory:
                 return False
             strides = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
             return alike(new.shape, place.strides, strides)
-        maker = source(new)
+        maker = new.source
         assert maker is not None
         if (
             not isinstance(entry, Kernel)

@@ -26,7 +26,6 @@ from tapenet.program.ir import (
     Program,
     Result,
     Value,
-    rewrite,
     substitute,
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
@@ -413,27 +412,29 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
     writes to it."""
 
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        for arg in args:
-            layouts[arg]  # in order, so that none is found by a long recursion
-        if instruction.name == "call" and (plan := launches.record(instruction, args, layouts)):
-            return builder.several("call", *args, **instruction.params, plan=plan)
-        done = c_effects.prepared(instruction, args, layouts, builder)
-        if done is None and body and not _is_native(instruction):
-            done = callbacks.prepared(instruction, args, builder)
+        now = instruction if args is instruction.args else instruction.on(args)
+        if now.name == "call" and (plan := launches.record(now, args, layouts)):
+            return builder.several("call", *args, **now.params, plan=plan)
+        done = c_effects.prepared(now, args, layouts, builder)
+        if done is None and body and not _is_native(now):
+            done = callbacks.prepared(now, args, builder)
         if done is not None:
             return done
-        scattered = moves.wants_dense(instruction, layouts)
-        if scattered and (summed := products.as_sum(instruction, args, scattered, builder)) is not None:
-            return summed
-        for position in scattered:
-            copy = builder.emit("copy", args[position], row_major=True)
-            args = (*args[:position], copy, *args[position + 1 :])
-        if args == instruction.args:
+        if scattered := moves.wants_dense(now, layouts):
+            summed = products.as_sum(now, args, scattered, builder)
+            if summed is not None:
+                return summed
+            new = list(args)
+            for position in scattered:
+                new[position] = builder.emit("copy", args[position], row_major=True)
+            now = now.on(new)
+        if now is instruction:
             return None
-        return builder.several(instruction.name, *args, **instruction.params)
+        builder.body.append(now)
+        return now.results
 
     program = sums.run(accumulate.run(dead.run(pairs.run(program))))
-    program = rewrite(materialise(_aligned(program if body else recomputed.run(program)), layouts), dense)
+    program = materialise(_aligned(program if body else recomputed.run(program)), layouts, dense)
     for instruction in program.body:
         for result in instruction.results:
             layouts[result]  # in order here too

@@ -17,7 +17,7 @@ import numpy as np
 from tapenet.llvm.emitter import load, store
 from tapenet.llvm.loops import BLOCKED, LONG, Code, combiner, fill, identity, offset, weight
 from tapenet.llvm.processor import registers
-from tapenet.program.fusion import Kernel, aligned, source
+from tapenet.program.fusion import Kernel, aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native import pieces
@@ -44,13 +44,14 @@ class Cut(NamedTuple):
 
 def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
     """The parts of a kernel; None for one that is not cut."""
-    if pieces.wanted(cycles(kernel), min(pieces.PART, pieces.ROWS)) < 2:
+    work = cycles(kernel)
+    if pieces.wanted(work, min(pieces.PART, pieces.ROWS)) < 2:
         return None
     split = len(kernel.domain) if kernel.split is None else kernel.split
-    strides = [s for s in _strides(kernel, layouts) if s is not None]
+    strides = _strides(kernel, layouts)
     rows = next((axis for s in strides if (axis := pieces.rows(kernel.domain, s)) is not None and axis < split), None)
     least = pieces.PART if rows is None else pieces.ROWS
-    wanted = pieces.wanted(cycles(kernel), least)
+    wanted = pieces.wanted(work, least)
     if kernel.joins:
         wanted = min(wanted, JOINED)
     if wanted < 2 or not split:
@@ -58,8 +59,10 @@ def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
     if rows is not None and (found := _along(kernel, rows, wanted, innermost=False)):
         return found
     best = None
-    for axis in sorted(range(split), key=_outermost(kernel, layouts)):
-        found = _along(kernel, axis, wanted, innermost=split > 1 and _dense(kernel, layouts, axis))
+    outside = {axis: weight(axis, list(kernel.domain), strides) for axis in range(split)}  # as loops are ordered
+    for axis in sorted(outside, key=outside.__getitem__, reverse=True):
+        dense = any(s[axis] == 1 for s in strides)  # whether neighbours along it are neighbours in memory
+        found = _along(kernel, axis, wanted, innermost=split > 1 and dense)
         if found and (best is None or found.parts > 2 * best.parts):  # further outside parts lie closer together
             best = found
     return best
@@ -91,24 +94,13 @@ def _short(kernel: Kernel) -> bool:
     return kernel.domain[-1] < LONG and kernel.domain[-1] % (registers().bytes // item) > 0
 
 
-def _outermost(kernel: Kernel, layouts: Layouts) -> Callable[[int], float]:
-    """Orders axes as loops do, from outside to inside."""
-    strides = [s for s in _strides(kernel, layouts) if s is not None]
-    lengths = list(kernel.domain)
-    return lambda axis: -weight(axis, lengths, strides)
-
-
-def _strides(kernel: Kernel, layouts: Layouts) -> list[tuple[int, ...] | None]:
-    """Those of all that lies in memory, by the axes of the domain."""
+def _strides(kernel: Kernel, layouts: Layouts) -> list[tuple[int, ...]]:
+    """Those of all that lies in memory over the domain, by its axes."""
     inside = set(kernel.members)
-    read = {a: None for m in kernel.members for a in m.args if source(a) not in inside}
+    read = {a: None for m in kernel.members for a in m.args if a.source not in inside}
     values = [*read, *(r for m in kernel.members if m.kind != "reduction" for r in m.results)]
-    return [aligned(v.shape, layouts[v].strides, kernel.domain) for v in values]
-
-
-def _dense(kernel: Kernel, layouts: Layouts, axis: int) -> bool:
-    """Whether neighbours along an axis are neighbours in memory."""
-    return any(s is not None and s[axis] == 1 for s in _strides(kernel, layouts))
+    found = (aligned(v.shape, layouts[v].strides, kernel.domain) for v in values)
+    return [strides for strides in found if strides is not None]
 
 
 def workspace(kernel: Kernel, layouts: Layouts) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tapenet.llvm.blas import matrix
-from tapenet.program.fusion import Entry, Kernel, source
+from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.ir import Instruction, Program, Result, Value
 from tapenet.program.layout import Layouts, Place, Strides, c_strides
 from tapenet.typing import Shape
@@ -16,14 +16,14 @@ def find(program: Program, entries: Iterable[Entry], layouts: Layouts) -> dict[V
     given back), with that; they are given their places there."""
     made: dict[Instruction, Entry] = {}
     users: dict[Instruction, list[Entry]] = {}
-    kept = {source(value) for value in program.roots()}
-    written = {source(write.value) for write in program.writes}
+    kept = {value.source for value in program.roots()}
+    written = {write.value.source for write in program.writes}
     found: dict[Value, Value] = {}
     entries = list(entries)
     for entry in entries:
         for member in entry.members if isinstance(entry, Kernel) else [entry]:
             for arg in member.args:
-                maker = source(arg)
+                maker = arg.source
                 if maker is not None and made.get(maker) is not entry:
                     users.setdefault(maker, []).append(entry)
             made[member] = entry
@@ -34,7 +34,7 @@ def find(program: Program, entries: Iterable[Entry], layouts: Layouts) -> dict[V
         (whole,) = joined.results
         for offset, arg in zip(_offsets(joined, layouts), joined.args, strict=True):
             strides, reader = layouts[whole].strides, entry
-            while (maker := source(arg)) is not None:
+            while (maker := arg.source) is not None:
                 if maker in kept or users[maker] != [reader] or not _fits(made[maker], maker):
                     break
                 (result,) = maker.results

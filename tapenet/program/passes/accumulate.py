@@ -53,8 +53,6 @@ def run(program: Program) -> Program:
     places: dict[Value, list[Place]] = {}
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        for old, new in zip(instruction.args, args, strict=True):
-            uses.setdefault(new, uses[old])
         if instruction.name == "scatter_add" and all(i.size == 1 for i in args[1:]):
             made = builder.emit("scatter_add", *args, **instruction.params)
             places[made] = [Place(args[0], args[1:], instruction.params["template"])]
@@ -63,7 +61,7 @@ def run(program: Program) -> Program:
             at = [k for k in (0, 1) if args[k] in places and uses[args[k]] == 1]
             if at:
                 return _placed(builder, args[1 - at[-1]], args[at[-1]], places)
-        if instruction.name not in ("add", "subtract") or instruction.results[0].size < SMALLEST:
+        if instruction.name == "scatter_add" or instruction.results[0].size < SMALLEST:
             return None
         (result,) = instruction.results
         sides = ((0, 1),) if instruction.name == "subtract" else ((0, 1), (1, 0))
@@ -77,9 +75,9 @@ def run(program: Program) -> Program:
             return _accumulated(builder, args[i], found, minus)
         return None
 
-    if not any(i.name in ("add", "subtract") for i in program.body):
+    if program.names.isdisjoint(("add", "subtract")):
         return program
-    changed = rewrite(program, change)
+    changed = rewrite(program, change, ("add", "subtract", "scatter_add"), uses)
     return program if changed.body == program.body else dead.run(changed)
 
 

@@ -23,10 +23,7 @@ def run(program: Program) -> Program:
     )
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
-        for old, new in zip(instruction.args, args, strict=True):
-            uses.setdefault(new, uses[old])
-        rule = RULES.get(instruction.name)
-        found = rule and rule(builder, *args, **instruction.params)
+        found = RULES[instruction.name](builder, *args, **instruction.params)
         if found is None and instruction.name == "where":
             condition, *branches = args
             decided = []
@@ -38,7 +35,7 @@ def run(program: Program) -> Program:
                 found = builder.emit("where", condition, *decided)
         return found and builder.broadcast(found, instruction.results[0].shape)
 
-    return rewrite(program, change)
+    return rewrite(program, change, RULES, uses)
 
 
 #: How far behind a branch the same choice is looked for.

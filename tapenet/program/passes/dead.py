@@ -15,7 +15,7 @@ def run(program: Program) -> Program:
     live: set[Value] = {*program.outputs, *(w.value for w in writes)}
     body = []
     for instruction in reversed(program.body):
-        if instruction.must_run or not live.isdisjoint(instruction.results):
+        if not live.isdisjoint(instruction.results) or instruction.must_run:
             body.append(instruction)
             live.update(instruction.args)
     if len(body) == len(program.body) and len(writes) == len(program.writes):

@@ -29,24 +29,23 @@ def run(program: Program) -> Program:
     constants: dict[Hashable, Constant] = {}
     found: dict[Hashable, tuple[Value, ...]] = {}
 
-    def one(value: Value) -> Value:
-        return constants.setdefault(_array(value.array), value) if isinstance(value, Constant) else value
+    def one(value: Constant) -> Constant:
+        return constants.setdefault(_array(value.array), value)
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        same = tuple(one(a) for a in args)
         if instruction.effect:
             return None
-        ids = [id(a) for a in same]
+        same = tuple([one(a) if isinstance(a, Constant) else a for a in args])
+        ids = list(map(id, same))
         if instruction.name in COMMUTATIVE:
             ids.sort()
-        key = (instruction.name, tuple(ids), _key(instruction.params))
-        if key in found:
-            return found[key]
-        results: tuple[Value, ...] = instruction.results
-        if same != instruction.args:
-            results = builder.several(instruction.name, *same, **instruction.params)
-        found[key] = results
-        return None if results is instruction.results else results
+        key = (instruction.name, tuple(ids), _key(instruction.params) if instruction.params else None)
+        before = found.get(key)
+        if before is not None:
+            return before
+        changed = same != instruction.args
+        found[key] = results = builder.again(instruction, same) if changed else instruction.results
+        return results if changed else None
 
     return rewrite(program, change)
 

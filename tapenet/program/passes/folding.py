@@ -37,7 +37,12 @@ def run(program: Program) -> Program:
         nothing = _without_elements(instruction, args, builder)
         if nothing is not None:
             return nothing
-        if not any(_is_constant(a) for a in args) or instruction.kind not in KINDS or instruction.name == "broadcast":
+        for arg in args:
+            if isinstance(arg, Constant):
+                break
+        else:
+            return None
+        if instruction.kind not in KINDS or instruction.name == "broadcast":
             return None
         if all(_is_constant(a) for a in args):
             folded = _evaluate(instruction, args)

@@ -46,12 +46,8 @@ def _all_written(program: Program) -> Program:
     continued = {i.args[0] for i in program.body if i.name == "update" and uses[i.args[0]] == 1}
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
-        for old, new in zip(instruction.args, args, strict=True):
-            uses.setdefault(new, uses[old])
         if instruction.name == "add":
             return _summed(builder, *args)
-        if instruction.name != "update":
-            return None
         base, value = args
         slices = instruction.params["slices"]
         if over := _overwritten(base, slices):
@@ -61,18 +57,16 @@ def _all_written(program: Program) -> Program:
             found = _chained(builder, base, value, slices, uses)
         return found
 
-    return rewrite(program, change)
+    return rewrite(program, change, ("add", "update"), uses)
 
 
 def _all_read(program: Program) -> Program:
     uses = program.uses()
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
-        for old, new in zip(instruction.args, args, strict=True):
-            uses.setdefault(new, uses[old])
-        return _read(builder, args[0], instruction.params["slices"], uses) if instruction.name == "slice" else None
+        return _read(builder, args[0], instruction.params["slices"], uses)
 
-    return rewrite(program, change)
+    return rewrite(program, change, ("slice",), uses)
 
 
 # -- reading -----------------------------------------------------------------------------------------------------

@@ -6,22 +6,21 @@ from collections.abc import Sequence
 
 from tapenet.program.ir import Answer, Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import dead
+from tapenet.program.primitives import BODIES
 
 
 def run(program: Program) -> Program:
     """Drop the results of loops and branches that nobody uses, with what is carried for them alone."""
+    if program.names.isdisjoint(BODIES):
+        return program
     uses = program.uses()
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         if instruction.name in ("loop", "while"):
             return _loop(instruction, args, builder, uses)
-        if instruction.name == "branch":
-            return _branch(instruction, args, builder, uses)
-        return None
+        return _branch(instruction, args, builder, uses)
 
-    if not any(i.kind == "control" for i in program.body):
-        return program
-    changed = rewrite(program, change)
+    changed = rewrite(program, change, BODIES)
     return program if changed.body == program.body else changed
 
 

@@ -21,7 +21,10 @@ def run(program: Program) -> Program:
         return program
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
-        if not any(made_by(a, "reshape") for a in args):
+        for arg in args:
+            if isinstance(arg, Result) and arg.instruction.name == "reshape":
+                break
+        else:
             return None
         if instruction.name in REDUCTIONS:
             return _reduction(builder, instruction, args[0])

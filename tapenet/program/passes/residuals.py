@@ -26,7 +26,7 @@ from tapenet.program.passes import dead
 
 def run(program: Program) -> Program:
     """Let loops keep of their turns what is smallest of that from which later loops compute what they need."""
-    if sum(i.name in _LOOPS for i in program.body) < 2:
+    if program.names.isdisjoint(_LOOPS) or sum(i.name in _LOOPS for i in program.body) < 2:
         return program
     for first, second in _pairs(program):
         found = _Pair(program, first, second)

@@ -20,6 +20,8 @@ def run(program: Program) -> Program:
     """Let loops of as many turns that begin with the same, and carry the same from turn to turn, be one loop with the results
     of all; where nothing is carried, loops of the same. It is where the first one was: so what the others take has to be
     there by then."""
+    if "loop" not in program.names:
+        return program
     groups: dict[Hashable, list[Instruction]] = {}
     order: dict[Value, int] = {}
     for i, instruction in enumerate(program.body):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tapenet.program.ir import Builder, Instruction, Program, Value, rewrite
+from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, moved, only_ones, padded, pairs, stripped
 from tapenet.typing import Shape
 
@@ -129,8 +129,11 @@ RULES: dict[str, Callable[..., Value | None]] = {
 
 
 def _elementwise(builder: Builder, instruction: Instruction, args: tuple[Value, ...]) -> Value | None:
-    sources = [inner.args[0] if (inner := made_by(a, "broadcast")) else a for a in args]
-    if all(s is a for s, a in zip(sources, args, strict=True)):
+    for arg in args:
+        if isinstance(arg, Result) and arg.instruction.name == "broadcast":
+            break
+    else:
         return None
+    sources = [inner.args[0] if (inner := made_by(a, "broadcast")) else a for a in args]
     made = builder.emit(instruction.name, *sources, **instruction.params)
     return _emit(builder, "broadcast", made, shape=instruction.results[0].shape)

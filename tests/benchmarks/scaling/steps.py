@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tapenet.llvm import sharing, workers
 from tapenet.program.called_ops import Hole
-from tapenet.program.fusion import Entry, Kernel, source
+from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.native import costs, kernels, parallel, products
 from tapenet.program.native.memory import INDEXING, members
@@ -89,7 +89,7 @@ def _moved(module: Module, entry: Entry) -> int:
     touched: dict[Value, int] = {}
     for member in inside:
         written = [r for r in member.results if r in module.memory.stored]
-        for value in (*(a for a in member.args if source(a) not in inside), *written):
+        for value in (*(a for a in member.args if a.source not in inside), *written):
             root = module.layouts[value].root
             touched[root] = min(root.nbytes, max(touched.get(root, 0), value.nbytes))
     found = [touched.pop(module.layouts[m.args[0]].root) for m in inside if m.name in INDEXING]
