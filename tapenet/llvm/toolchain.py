@@ -261,7 +261,11 @@ def compile_(text: str) -> bytes:
             passes.add_simplify_cfg_pass()
         else:
             passes = builder.getModulePassManager()
-        _beside(ffi.lib.LLVMPY_RunNewModulePassManager)(passes, module, builder)
+        try:
+            _beside(ffi.lib.LLVMPY_RunNewModulePassManager)(passes, module, builder)
+        finally:  # llvmlite itself forgets to free them, 54 KB for each module
+            _beside(ffi.lib.LLVMPY_DisposeNewModulePassManger)(passes)
+            passes.detach()
         with ffi.OutputString() as error:
             buffer = _beside(ffi.lib.LLVMPY_TargetMachineEmitToMemory)(machine, module, 1, error)
             if not buffer:

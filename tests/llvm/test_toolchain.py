@@ -146,6 +146,18 @@ def test_nothing_of_a_module_stays_in_the_global_context(monkeypatch: pytest.Mon
     assert toolchain.compile_(TEXT)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="how much memory there is in use is asked of Linux")
+def test_what_compiled_a_module_is_freed() -> None:
+    def used() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    toolchain.compile_(TEXT)
+    before = used()
+    for _ in range(100):
+        toolchain.compile_(TEXT)
+    assert used() - before < 100 * 25_000
+
+
 def test_another_process_finds_what_the_first_compiled(cache: Path) -> None:
     """Also where strings hash otherwise, so that a set has another order: the text must be the same."""
     first, count = output(process(STEP, cache, PYTHONHASHSEED="1")).rsplit(" ", 1)
