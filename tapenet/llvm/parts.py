@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 #: Lines of a part from which another is begun: some 50 ms of LLVM's time, of which a part by itself takes two or three.
 LINES = 600
-#: A function that is part of no other: it is called, never copied into its callers.
-_APART = re.compile(r"^define internal (void @(\w+)\([^\n]*\)) (#[013]) \{\n.*?^\}$", re.MULTILINE | re.DOTALL)
-#: One that becomes part of those that call it, or takes numbers, so that each part needs it.
-_COPIED = re.compile(
-    r"^define [^\n]*?@(\w+)\([^\n]*\) (?:alwaysinline|noinline) [^\n]*\{\n.*?^\}$", re.MULTILINE | re.DOTALL
-)
+#: The first line of a function that is part of no other: it is called, never copied into its callers.
+_APART = re.compile(r"define internal (void @(\w+)\(.*\)) (#[013]) \{")
+#: That of one that becomes part of those that call it, or takes numbers, so that each part needs it.
+_COPIED = re.compile(r"define .*?@(\w+)\(.*\) (?:alwaysinline|noinline) .*\{")
 _DECLARED = re.compile(r"^declare [^\n]*?@([\w.]+)\([^\n]*$", re.MULTILINE)
 _NAME = re.compile(r"@([\w.]+)")
 #: What code with a loop has.
@@ -46,41 +44,65 @@ def parts(text: str) -> list[Part]:
     it. One of few lines stays whole."""
     if text.count("\n") < 2 * LINES:
         return [Part(text)]
-    copied, declarations = ({f[1]: f[0] for f in pattern.finditer(text)} for pattern in (_COPIED, _DECLARED))
+    pieces = _pieces(text)
+    copied: dict[str, str] = {}
+    apart: dict[int, re.Match[str]] = {}
+    for i, function in enumerate(pieces[1::2]):
+        first = function[: function.index("\n")]
+        if found := _APART.fullmatch(first):
+            apart[2 * i + 1] = found
+        elif found := _COPIED.fullmatch(first):
+            copied[found[1]] = function
+            pieces[2 * i + 1] = ""
+    declarations = {found[1]: found[0] for piece in pieces[::2] for found in _DECLARED.finditer(piece)}
     shared = copied | declarations
     groups: list[tuple[str, dict[str, str]]] = []
     declared: dict[str, str] = {}
     current: dict[bool, dict[str, str]] = {}
     room = {True: 0, False: 0}
+    left: dict[str, int] = {}
 
-    def move(found: re.Match[str], functions: dict[str, str]) -> None:
-        signature, name, attributes = found.groups()
-        functions[name] = found[0].replace("define internal ", "define ", 1)
+    def move(i: int, functions: dict[str, str]) -> None:
+        signature, name, attributes = apart[i].groups()
+        functions[name] = pieces[i].replace("define internal ", "define ", 1)
         declared[name] = f"declare {signature} {attributes}\n"
+        pieces[i] = ""
 
-    def moved(found: re.Match[str]) -> str:
-        """What stays of a function in the first part: nothing, if it needs no other function of the module."""
-        if any(n != found[2] and n not in shared and not n.startswith("llvm.") for n in _NAME.findall(found[0])):
-            return found[0]
+    for i, found in apart.items():
+        # What needs another function of the module stays in the first part.
+        if any(n != found[2] and n not in shared and not n.startswith("llvm.") for n in _NAME.findall(pieces[i])):
+            left[found[2]] = i
+            continue
         own = found[3] == _OWN
         if room[own] <= 0:
             current[own] = {}
             groups.append((OWN_VECTORS if own else AS_WRITTEN, current[own]))
             room[own] = LINES
-        move(found, current[own])
-        room[own] -= found[0].count("\n")
-        return ""
+        room[own] -= pieces[i].count("\n")
+        move(i, current[own])
 
-    rest = _COPIED.sub("", _APART.sub(moved, text))
-    left = {found[2]: found for found in _APART.finditer(rest)}
     loops: dict[str, str] = {}
-    for name in _with_loops({name: found[0] for name, found in left.items()}, {*shared, *declared}):
+    for name in _with_loops({name: pieces[i] for name, i in left.items()}, {*shared, *declared}):
         move(left[name], loops)
     if loops:
         groups.insert(0, (AS_WRITTEN, loops))
-        rest = _APART.sub(lambda found: "" if found[2] in loops else found[0], rest)
+    rest = "".join(pieces)
     made = [_part(AS_WRITTEN if _LOOP in rest else CALLS, [rest], (), copied, declared)]
     return made + [_part(first, [*group.values()], tuple(group), shared, declared) for first, group in groups]
+
+
+def _pieces(text: str) -> list[str]:
+    """A module's functions, each behind what lies between it and the one before, and what is behind the last. Where they begin
+    and end is found by whole strings: patterns over all lines took a quarter of the time in which Python writes the module."""
+    between, *functions = f"\n{text}".split("\ndefine ")
+    found = []
+    for function in functions:
+        body, _, after = function.partition("\n}")
+        found += [f"{between}\n", f"define {body}\n}}"]
+        between = after
+    found = [*found, between]
+    found[0] = found[0][1:]
+    return found
 
 
 def _with_loops(functions: Mapping[str, str], known: set[str]) -> list[str]:

@@ -95,8 +95,8 @@ class Functions:
         if found is None:
             found = self._names[key] = f"k{len(self._names)}"
             self.by_name[found] = function
-        short = function.text.count("\n") <= SHORT
-        if inlined and short and ("@body" in function.text or function.text.count("= phi i64") < 2):
+        short = inlined and function.text.count("\n") <= SHORT
+        if short and ("@body" in function.text or function.text.count("= phi i64") < 2):
             self._inlined.add(found)
         return found
 
@@ -402,6 +402,8 @@ def _aligned(program: Program) -> Program:
     written = {write.target for write in program.writes}
     builder = Builder()
     copies = {v: builder.emit("copy", v) for v in often if LEAST <= v.nbytes <= MOST and v not in written}
+    if not copies:
+        return program
     made = substitute(program, copies)
     return Program(made.inputs, made.hosts, [*builder.body, *made.body], made.outputs, made.writes)
 

@@ -63,15 +63,18 @@ def _without_elements(instruction: Instruction, args: tuple[Value, ...], builder
     """What has no elements, which native code has no loops over, and what is the same without such an argument."""
     if instruction.kind in KINDS and instruction.name != "provided":
         (result,) = instruction.results
-        if not result.size:
+        if 0 in result.shape:
             return Constant(np.zeros(result.shape, result.dtype))
+        if instruction.name not in ("concatenate", "update", "scatter_add"):
+            return None
         some = [a for a in args if a.size]
-        if len(some) < len(args) and instruction.name == "concatenate":
+        if len(some) == len(args):
+            return None
+        if instruction.name == "concatenate":
             return builder.emit("concatenate", *some, **instruction.params) if some[1:] else some[0]
-        if len(some) < len(args) and instruction.name == "update":
+        if instruction.name == "update":
             return args[0]
-        if len(some) < len(args) and instruction.name == "scatter_add":
-            return builder.broadcast(Constant(np.zeros((), result.dtype)), result.shape)
+        return builder.broadcast(Constant(np.zeros((), result.dtype)), result.shape)
     return None
 
 
