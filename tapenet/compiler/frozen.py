@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeGuard
 import numpy as np
 
 from tapenet.autodiff.observe.tape import CaptureError
-from tapenet.compiler import innermost, quantizing, turns
+from tapenet.compiler import images, innermost, quantizing, turns
 from tapenet.compiler.variant import Plan
 from tapenet.ops.layers.convolution.scaling import SCALED
 from tapenet.program.called_ops import Hole
@@ -103,6 +103,8 @@ def freeze(program: Program, steps: list[Step], how: Freezing) -> Program:
     if how.examples is not None:
         run("8 bits", partial(quantizing.quantized, examples=how.examples, native=how.native))
         program = simplify(program, steps)
+    elif how.native:
+        run("images", images.run)
     for constant in program.constants:
         constant.array.flags.writeable = False  # so that kernels keep what they make of it
     return program

@@ -2,7 +2,8 @@
 
 A body is a program of its own with a table of its own, on the stack; its arena is a part of the arena outside. What is
 carried lives in the loop's results from the first turn to the last, and the body changes it there. What is small lives on the
-stack meanwhile: as bodies become part of their loops, LLVM keeps it in registers.
+stack meanwhile: as bodies become part of their loops, LLVM keeps it in registers. Threads share the turns of a loop of
+convolutions that carries nothing, each with an arena of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tapenet.llvm.loops import Access, Code, copy, offset
 from tapenet.program.in_place import SMALL, changed
 from tapenet.program.ir import Constant, Instruction, Program, Value, Write
 from tapenet.program.layout import Layouts
-from tapenet.program.native import interrupts, raising
+from tapenet.program.native import interrupts, pieces, raising
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Writer
@@ -28,12 +29,13 @@ _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
 
 class Body(NamedTuple):
-    """The native form of a body: its function, and what its table holds."""
+    """The native form of a body: its function, what its table holds, and the bytes of its arena."""
 
     name: str
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     table: list[Value]
+    room: int
 
     def place(self, value: Value) -> int:
         """Where its table holds the pointer to an input or output."""
@@ -82,10 +84,10 @@ class _Writer(Writer):
         place = self.layouts[value]
         return offset(self.code, self.parameter(self.buffer(place.root)), place.offset, 1, value.dtype)
 
-    def table(self, body: Body, name: str) -> str:
+    def table(self, body: Body, name: str, arena: str | None = None) -> str:
         """The table of a body, with what does not change from turn to turn that is no argument."""
         self.code.cells.append(f"  %{name} = alloca [{2 + len(body.table)} x i64]")
-        self.put(f"%{name}", 0, self.parameter(self.workspace))
+        self.put(f"%{name}", 0, arena or self.parameter(self.workspace))
         self.code.line(f"  store i64 0, ptr {offset(self.code, f'%{name}', 1, 1, _POINTER)}")
         for i, value in enumerate(body.table):
             if isinstance(value, Constant):
@@ -142,6 +144,37 @@ class _Writer(Writer):
         before = load(self.code, place, _POINTER)
         self.code.line(f"  store i64 {self.code.emit(f'select i1 {failed}, i64 1, i64 {before}')}, ptr {place}")
         return failed
+
+
+class _Item(_Writer):
+    """Writes a function that the pool calls, given pointers in memory."""
+
+    def parameter(self, key: Hashable) -> str:
+        if key not in self.pointers:
+            place = offset(self.code, "%context", len(self.pointers), 1, _POINTER)
+            self.code.line(f"  {super().parameter(key)} = load ptr, ptr {place}")
+        return self.pointers[key]
+
+
+def shared(
+    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable, body: Body,
+    threads: int, name: Callable[[Function], str],
+) -> Function:  # fmt: skip
+    """The function of a loop whose turns so many threads share."""
+    writer = _Item(instruction, layouts, buffer, workspace)
+    code = writer.code
+    arena = offset(code, writer.parameter(workspace), "%thread", body.room, np.dtype(np.int8))
+    table = writer.table(body, "table", arena)
+    moving = [
+        Moving(body.place(inner), writer.pointer(arg), layouts[arg].strides[0], arg.dtype)
+        for arg, inner in zip(instruction.args, body.inputs, strict=True)
+    ]
+    writer.move(table, [*moving, *writer.stacked(body)], "%item")
+    code.line(f"  call i64 @{body.name}(ptr {table})")
+    outer = Code()
+    pointers = [f"ptr {p}" for p in writer.pointers.values()]
+    pieces.share(outer, name(pieces.called(code)), pointers, instruction.params["length"], threads)
+    return Function.of(outer, writer.pointers)
 
 
 def loop(

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
-from tapenet.llvm import sharing, workers
+from tapenet.llvm import sharing
 from tapenet.llvm.loops import Code
-from tapenet.llvm.processor import processors
 from tapenet.llvm.recording import Launch, Place, recording
 from tapenet.llvm.sharing import EACH, INTEGER, LINE, SCRATCH
 from tapenet.program.called_ops import filled
@@ -110,7 +109,7 @@ def record(instruction: Instruction, args: Sequence[Value], layouts: Layouts) ->
         begins.append(room)
         room += -(-size // LINE) * LINE
     constants = [Constant(array) for array in made.constants]
-    return Plan(made.launches, begins, room, constants, max(workers.threads(), processors()))
+    return Plan(made.launches, begins, room, constants, pieces.threads())
 
 
 def _stand_in(value: Value, layouts: Layouts) -> Array:

@@ -34,10 +34,12 @@ from tapenet.program.native import (
     c_effects,
     callbacks,
     control,
+    costs,
     equal,
     launches,
     moves,
     parallel,
+    pieces,
     products,
     reading_order,
     recomputed,
@@ -169,7 +171,11 @@ class Module:
         constants: dict[Value, None] = {c: None for c in self.program.constants if c.size > 1 or c in read}
         for modules in self.bodies.values():
             constants |= {c: None for m in modules for c in m.memory.table if isinstance(c, Constant)}
-        spaces: dict[Entry, int] = {i: max(m.memory.arena_bytes for m in ms) for i, ms in self.bodies.items()}
+        #: The loops whose turns threads share, with the number of these.
+        self.threads = {i: pieces.threads() for i in self.bodies if self._is_shared(i)}
+        spaces: dict[Entry, int] = {}
+        for i, ms in self.bodies.items():
+            spaces[i] = max(m.memory.arena_bytes for m in ms) * self.threads.get(i, 1)
         for entry in self.entries:
             if plan := launches.find(entry):
                 constants |= dict.fromkeys(plan.constants)
@@ -240,6 +246,14 @@ class Module:
         modules = [Module(p, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
         if all(m.native for m in modules):
             self.bodies[entry] = modules
+
+    def _is_shared(self, entry: Instruction) -> bool:
+        """Whether threads share the turns of a loop: it is of convolutions alone, which cannot fail, and carries nothing."""
+        if entry.name != "loop" or entry.params["carries"] or entry.params["slices"] < len(entry.args):
+            return False
+        (body,) = self.bodies[entry]
+        alone = all(isinstance(e, Kernel) or e.kind == "convolution" for e in body.entries)
+        return alone and costs.of_all([entry], self.bodies) >= 2 * pieces.PART
 
     # -- code ----------------------------------------------------------------------------------------------------
 
@@ -339,9 +353,13 @@ class Module:
             return launches.write(entry, plan, layouts, buffer, space)
         if entry.kind == "control":
             bodies = [
-                control.Body(f"{m.prefix}0", m.program.inputs, m.program.outputs, m.memory.table)
+                control.Body(f"{m.prefix}0", m.program.inputs, m.program.outputs, m.memory.table, m.memory.arena_bytes)
                 for m in self.bodies[entry]
             ]
+            if entry in self.threads:
+                return control.shared(
+                    entry, layouts, buffer, space, bodies[0], self.threads[entry], self.functions.name
+                )
             write = control.WRITERS[entry.name]
             return write(entry, layouts, buffer, space, *bodies)
         return moves.write(entry, layouts, buffer, space, self.functions.name)

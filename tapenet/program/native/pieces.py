@@ -10,6 +10,7 @@ import numpy as np
 from tapenet.llvm import loops, workers
 from tapenet.llvm.emitter import literal
 from tapenet.llvm.loops import Access, Code, offset
+from tapenet.llvm.processor import processors
 from tapenet.llvm.sharing import LINE, Shared
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
 
@@ -111,6 +112,11 @@ def rows(lengths: Sequence[int], strides: Sequence[int]) -> int | None:
 def wanted(cycles: float, least: int) -> int:
     """How many parts of so many cycles at least work is cut into: two where it only pays if threads are awake."""
     return max(min(int(cycles / least), MOST), min(int(cycles / AWAKE), 2))
+
+
+def threads() -> int:
+    """For how many threads there is memory, where each has its own."""
+    return max(workers.threads(), processors())
 
 
 def wakes(cycles: float) -> bool:
