@@ -33,7 +33,7 @@ from tapenet.program.native import (
     ufunc_calls,
 )
 from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function, Offset
-from tapenet.program.native.products import operands
+from tapenet.program.native.products import operands, writes
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Writer
 from tapenet.typing import Shape
@@ -141,6 +141,8 @@ def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
     if instruction.kind == "linear algebra":
         return linear_algebra.scattered(instruction, layouts)
     if instruction.kind != "product":
+        return []
+    if writes(instruction, layouts, c_strides(instruction.results[0].shape)):
         return []
     first = len(instruction.args) - 2
     found = operands(instruction, layouts)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tapenet.llvm.blas import matrix
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.ir import Instruction, Program, Result, Value
 from tapenet.program.layout import Layouts, Place, Strides, c_strides
+from tapenet.program.native.products import writes
 from tapenet.typing import Shape
 
 
@@ -39,7 +39,7 @@ def find(program: Program, entries: Iterable[Entry], layouts: Layouts) -> dict[V
                     break
                 (result,) = maker.results
                 chain = _chain(arg, result, strides)
-                if not chain or (maker.name == "dot" and matrix(result.shape, chain[result]) is None):
+                if not chain or (maker.name == "dot" and not writes(maker, layouts, chain[result])):
                     break
                 for value, steps in chain.items():
                     layouts.show(value, Place(whole, offset, steps))
