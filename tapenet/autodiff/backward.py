@@ -7,7 +7,8 @@ run on tensors and are recorded themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from heapq import heappop
 from importlib import import_module
@@ -32,6 +33,8 @@ from tapenet.program.arguments import elements, refilled
 from tapenet.typing import Array
 
 _by_number = attrgetter("number")
+#: Where the ops are whose rules do nothing but compute; those of others may run a function of the user's.
+COMPUTING = "tapenet.ops."
 
 
 @np.errstate(all="ignore")  # as a decorator it takes half as long as around a block
@@ -79,6 +82,10 @@ def run(
     node: Node | None = None
     before = state.grad
     state.grad = create_graph
+    tape = state.tape if state.tape is not None and state.tape.captures else None
+    line = None if tape is None else tape.line
+    if tape is not None:  # the line of all that the rules compute
+        tape.line = tape.user_line()
     try:  # next to what it puts back: nothing fails in between
         while pending:
             node = heappop(pending)[1]
@@ -93,7 +100,8 @@ def run(
             if on_tensors:
                 g = grads.as_tensor(g)
             if hooked and node in hooked_nodes:
-                g = _call_hooks(node, g, grads)
+                with _users_code():
+                    g = _call_hooks(node, g, grads)
             if only is not None and node in only:
                 leaves.append((node, g))
             else:
@@ -108,7 +116,8 @@ def run(
         if hooked:
             for i, (node, g) in enumerate(leaves):
                 if type(node) is Leaf and node in hooked_nodes:
-                    leaves[i] = node, _call_hooks(node, g.dense() if type(g) is RowParts else g, grads)
+                    with _users_code():
+                        leaves[i] = node, _call_hooks(node, g.dense() if type(g) is RowParts else g, grads)
         if only is None:
             for layer in layers:
                 layer.leaves(leaves)
@@ -126,7 +135,23 @@ def run(
         raise
     finally:
         state.grad = before
+        if tape is not None:
+            tape.line = line
     return leaves
+
+
+@contextmanager
+def _users_code() -> Iterator[None]:
+    """Inside, code of the user's may run, whose lines are not the backward pass's."""
+    tape = local.state.tape
+    line = tape.line if tape is not None and tape.captures else None
+    if line:
+        tape.line = None
+    try:
+        yield
+    finally:
+        if line:
+            tape.line = line
 
 
 def _pull(node: Node, g: Array, grads: Gradients) -> None:
@@ -214,20 +239,27 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
     reference = None
     if create_graph and op.reference is not None:
         reference = partial(_by_reference, node, g, wanted, grads.tensor)
+
+    def computed() -> Any:
+        if not is_own(op):  # its rules may call what takes no tensors
+            return _called_rules().gradients(node, g, wanted, given, reference, lost)
+        if lost:
+            raise TypeError(f"op {op.name!r} has no second derivative: {lost}")
+        if reference is not None:
+            return reference()
+        if op.joint is not None:
+            return op.joint(*given("").values())
+        return {n: op.rules[n](*given(n).values()) for n in wanted}
+
     outer = state.rule
     if create_graph:
         state.rule = node
     try:
-        if not is_own(op):  # its rules may call what takes no tensors
-            found = _called_rules().gradients(node, g, wanted, given, reference, lost)
-        elif lost:
-            raise TypeError(f"op {op.name!r} has no second derivative: {lost}")
-        elif reference is not None:
-            found = reference()
-        elif op.joint is not None:
-            found = op.joint(*given("").values())
+        if op.module.startswith(COMPUTING):
+            found = computed()
         else:
-            found = {n: op.rules[n](*given(n).values()) for n in wanted}
+            with _users_code():
+                found = computed()
     finally:
         state.rule = outer
     for n in wanted:

@@ -1,7 +1,7 @@
 """The general recorder: runs an op on any mix of tensors, arrays, sequences and foreign types, with layers around it.
 
 The call that `generate` writes for each op serves what is usual. All else comes here: sequences of tensors, foreign types
-that answer `__tapenet_op__`, ops with a number of outputs that varies, and every call while a layer is on.
+that answer `__tapenet_op__`, ops with a number of outputs that varies, and calls while a layer is on that has no quick way.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.node import Leaf, Node, Traced, next_number
-from tapenet.autodiff.observe.anomaly import lines
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
@@ -126,8 +125,7 @@ def first_call(
     reach = Reach(fn, (part[2] for part in parameters.entries(call.key).values() if part[0] == "static"))
     watch = Watch(title, reach)
     switches = local.state.now()
-    tape = Capture()
-    tape.lets_go = True
+    tape = Capture(compiles=True)
     tape.sketches = sketches
     tape.runs_next = take_back or linked
 
@@ -255,8 +253,7 @@ class _Recording:
         are ops that stay calls, though they could be read."""
         call, tape = self.call, self.tape
         outs: list[Tensor] = []
-        # Each node knows its line, for errors.
-        with lines(), tape:
+        with tape:
             tape.nodes += self.arguments
             tensors = iter(self.given)
             args = rebuild(call.args, lambda _: next(tensors))

@@ -22,23 +22,23 @@ def _is_users(module: str) -> bool:
     return bool(module) and not module.startswith(_NOT_USERS)
 
 
-def user_frame() -> FrameType | None:
-    """The innermost frame that is neither tapenet's own nor of NumPy, SciPy or functools."""
-    frame: FrameType | None = sys._getframe(1)
+def user_frame(skipped: int = 0) -> FrameType | None:
+    """The innermost frame that is neither tapenet's own nor of NumPy, SciPy or functools; of so many callers it is known."""
+    frame: FrameType | None = sys._getframe(1 + skipped)
     while frame is not None and not _is_users(frame.f_globals.get("__name__", "")):  # a call less for each of many
         frame = frame.f_back
     return frame
 
 
-def user_site() -> tuple[str, int]:
+def user_site(skipped: int = 0) -> tuple[str, int]:
     """File and line of the user's code that is running."""
-    frame = user_frame()
+    frame = user_frame(1 + skipped)
     return ("an unknown place", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
 
 
-def user_line() -> str:
+def user_line(skipped: int = 0) -> str:
     """The same as text, `file:line`."""
-    file, line = user_site()
+    file, line = user_site(1 + skipped)
     return f"{file}:{line}"
 
 

@@ -17,6 +17,7 @@ from tapenet import nn, optim
 from tapenet.autodiff.node import Leaf, Traced
 from tapenet.autodiff.observe import epoch
 from tapenet.autodiff.observe.capture import Capture, GradUse, capturing
+from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.ops import random
 from tapenet.program.value_keys import Same
@@ -655,3 +656,89 @@ def test_what_is_written_is_the_tensor_itself() -> None:
     w._rebind(w._data * 10)
     np.testing.assert_array_equal(replay(np.array(1.0)), [21.0, 31.0])
     np.testing.assert_array_equal(w.data, [21.0, 31.0])
+
+
+# -- quick calls -------------------------------------------------------------------------------------------------
+
+
+def calls(x: tn.Tensor, w: tn.Tensor, a: np.ndarray) -> list[Any]:
+    """Ops of all kinds: with options, sequences, several results, residuals, views, what has no gradient, constants."""
+    made: list[Any] = [np.sin(x), x * 2.0, np.add(a, w), tn.asarray(a.copy()) + 1, x.detach() * a, x @ w.T]
+    made += [np.sum(made[0], axis=0, keepdims=True), np.max(made[1], axis=1), np.clip(made[0], 0.1, None)]
+    made += [np.concatenate([x, a, made[1]]), np.stack([w, a], axis=1), tn.where(x > 0, x, made[0])]
+    made += [*np.linalg.qr(made[0]), *np.linalg.slogdet(made[5]), np.argmax(made[1]), x > w]
+    made += [x[0], made[0][..., ::-1], made[1].reshape(-1), np.broadcast_to(made[0], (2, 3, 3)), tn.copy(made[0])]
+    made += [tn.multiply(y=made[0], x=w), np.zeros_like(x) + a]
+    with tn.no_grad():
+        made.append(np.exp(made[0]))
+    return made
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, quick: bool) -> tuple[list[Any], int]:
+    """What is known of each node that `calls` makes, and how many calls went to the general recorder."""
+    general: list[object] = []
+    call = Capture.call
+    with monkeypatch.context() as patch:
+
+        def counted(self: Capture, step: CallStep) -> CallStep:
+            general.append(step)
+            return call(self, step)
+
+        patch.setattr(Capture, "call", counted)
+        if not quick:
+            patch.setattr(Capture, "quick", lambda self, op: None)
+        numbers = np.random.default_rng(0).normal(size=(3, 3, 3))
+        x, w = (tn.tensor(n, requires_grad=True) for n in numbers[:2])
+        with Capture(compiles=True) as tape:
+            results = calls(x, w, numbers[2])
+    places: dict[object, Any] = {node: i for i, node in enumerate(tape.nodes)} | {None: None, x.node: "x", w.node: "w"}
+
+    def told(value: Any) -> Any:
+        if isinstance(value, Traced):
+            return places[value.node], value.tensor is None
+        if isinstance(value, (list, tuple)):
+            return [told(part) for part in value]
+        if isinstance(value, dict):
+            return [(name, told(part)) for name, part in value.items()]
+        return value.tolist() if isinstance(value, np.ndarray) else value
+
+    rows: list[Any] = [
+        (
+            node.name, node.shape, node.dtype, node.line, told(node.call), [places[p] for p in node.parents],
+            [told(getattr(node, slot, "unset")) for slot in node.saved_slots], node in tape.constants, node in tape.gone,
+        )
+        for node in tape.nodes
+    ]  # fmt: skip
+    rows += [(places[t._node], places[t._trace], t._data.tolist()) for t in results]
+    return rows, len(general)
+
+
+def test_quick_calls_record_what_the_general_recorder_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    quickly, left = recorded(monkeypatch, quick=True)
+    generally, count = recorded(monkeypatch, quick=False)
+    assert len(quickly) == len(generally) > 50
+    for one, other in zip(quickly, generally, strict=True):
+        assert one == other
+    assert (left, count > 25) == (0, True)
+
+
+def test_lines_of_a_backward_pass_are_its_own_but_for_the_users_code() -> None:
+    x = tn.tensor([0.5, 1.0], requires_grad=True)
+
+    def rule(g: Any) -> Any:
+        return np.cosh(g)
+
+    def hook(g: Any) -> Any:
+        return np.tanh(g)
+
+    own = tn.op(lambda x: x * 2, name="own_lines", x=rule)
+    with Capture(compiles=True) as tape:
+        y = tn.sin(x)
+        y.register_hook(hook)
+        own(np.exp(y)).sum().backward()
+        np.log(x)
+    found = {node.name: int((node.line or "").rpartition(":")[2]) for node in tape.nodes if node.name != "output"}
+    backward = found["sum"]
+    assert found["cos"] == found["multiply"] == backward
+    assert (found["sin"], found["log"]) == (backward - 2, backward + 1)
+    assert (found["cosh"], found["tanh"]) == tuple(f.__code__.co_firstlineno + 1 for f in (rule, hook))

@@ -11,9 +11,11 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.aliasing import is_among
+from tapenet.autodiff.backward import COMPUTING
 from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Traced
 from tapenet.autodiff.observe import mutation
+from tapenet.autodiff.observe.captured import captured, needed
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.mutation import owner
 from tapenet.autodiff.observe.tape import CaptureError, Tape
@@ -55,13 +57,16 @@ class Capture(Tape):
         runs_next: whether its program runs next, which then tells the user what there is to tell.
         sketches: whether nobody looks at its values, since the program runs next: of a loop one turn is enough then.
         writing: notes what is written in place, while a loop or branch of a lifted function is recorded.
-        lets_go: whether it keeps of calls no values that were made in the step, but those that a gradient is still computed of:
-            lowering asks for what is from outside alone.
+        gone: what stands for values of which a capture lets go, by node: calls keep none that were made in the step, but those
+            that a gradient is still computed of, since lowering asks for what is from outside alone. Empty where values stay.
+        line: the user's line that runs, where it is known: while gradients are computed that of the backward pass; "" where
+            nodes know no lines.
     """
 
     captures = True
 
-    def __init__(self) -> None:
+    def __init__(self, compiles: bool = False) -> None:
+        """Begin; where a whole step is compiled, nodes know their lines, for errors, and values are let go."""
         super().__init__()
         self.grads: dict[Leaf, GradUse] = {}
         self.dependencies: list[tuple[object, Callable[[], object], object]] = []
@@ -70,10 +75,10 @@ class Capture(Tape):
         self.constants: set[Node | None] = set()
         self.runs_next = self.sketches = False
         self.writing: Writing | None = None
-        self.lets_go = False
-        #: The nodes whose results share no memory with what is from outside.
-        self._own: set[Node | None] = set()
-        self._keeps = False  # what is recorded is about to be read: no values are let go
+        self.line: str | None = None if compiles else ""
+        #: `gone` of all nodes whose results share no memory with what is from outside; None where values stay.
+        self._own: dict[Node | None, Traced] | None = {} if compiles else None
+        self.gone: Mapping[Node | None, Traced] = {} if self._own is None else self._own
         #: How to put back what the step changed, by what that is, in order of change.
         self._undo: dict[Hashable, Callable[[], None]] = {}
         self._owners: set[int] = set()
@@ -84,6 +89,7 @@ class Capture(Tape):
         self.outer = capturing()
         if self.outer is not None:
             self.sketches = self.outer.sketches
+            self.line = self.outer.line
             self.runs_next |= self.outer.runs_next
         return super().__enter__()
 
@@ -97,7 +103,7 @@ class Capture(Tape):
         """Keep the node of each call; what it draws is put back if the capture fails."""
         traced = super().call(step)
 
-        def captured(call: Call) -> object:
+        def recorded(call: Call) -> object:
             if self.sketches:
                 _of_any_values(call)
             drawn = self._draws(call)
@@ -105,31 +111,34 @@ class Capture(Tape):
             result = traced(call)
             for saved in drawn:
                 saved.drew()
-            if begun() != before and call.parents and call.op.module.startswith(_LAYERS):
-                _rehearse(call)
             node = call.node
-            if node is not None and node.call:
-                given = elements(node.call, Traced)
-                self._note_constant(call, given)
-                if self.lets_go and _computes(call.op, given):
-                    self._note_own(call, given)
-                    if not self._keeps:
-                        self._let_go(node, _needed(call.op, call.parents))
+            if node is not None:
+                if node.line is None:
+                    node.note(line=self.user_line())
+                flows = tuple([n in call.parents for n in call.op.differentiable])
+                self.note(node, call.picks, call.arrays[: call.count], flows)
+                if call.parents and begun() != before:
+                    self.compile_gradient(node, call.outputs)
             return result
 
-        return captured
+        return recorded
 
-    def _note_constant(self, call: Call, given: Sequence[object]) -> None:
-        """Note that the results of a call depend on constants alone, if they do."""
-        if call.op.random or call.op.effect:
+    def quick(self, op: Op) -> Callable[..., object] | None:
+        return None if self.sketches else functools.partial(captured, self)
+
+    def user_line(self) -> str:
+        """The user's line that runs; "" where nodes know none."""
+        return user_line() if self.line is None else self.line
+
+    def note(self, node: Node, picks: Sequence[Node], outs: Sequence[Array], flows: tuple[bool, ...]) -> None:
+        """Note what is known of the results of a call, and let go of values: `flows` says to which inputs gradients flow."""
+        op, given = node.op, elements(node.call or {}, Traced)
+        if not given or op.random or op.effect or any(isinstance(part, Tape) for part in given):
             return
-        for part in given:
-            if isinstance(part, Tape) or (isinstance(part, Traced) and part.node not in self.constants):
-                return
-        self.constants.update((call.node, *call.picks))
-
-    def _note_own(self, call: Call, given: Sequence[object]) -> None:
-        """Note that the results of a call have memory of their own, or of others that have, if it is so."""
+        if all(part.node in self.constants for part in given if isinstance(part, Traced)):
+            self.constants.update((node, *picks))
+        if self._own is None or not is_own(op):
+            return
         outside = set()
         for part in given:
             if isinstance(part, Traced):
@@ -137,41 +146,57 @@ class Capture(Tape):
                     outside.add(id(owner(part.data)))
             elif isinstance(part, np.ndarray):
                 outside.add(id(owner(part)))
-        if not outside or outside.isdisjoint([id(owner(array)) for array in call.arrays[: call.count]]):
-            self._own.update((call.node, *call.picks))
+        if not outside or outside.isdisjoint([id(owner(array)) for array in outs]):
+            for each in (node, *picks):
+                self.owns(each)
+        if self.gone:
+            self._let_go(node, needed(op, flows))
 
-    def _let_go(self, node: Node, needed: Collection[str]) -> None:
+    def owns(self, node: Node) -> None:
+        """Note that the results of a node have memory of their own, or of others that have."""
+        if self._own is not None:
+            self._own[node] = Traced(None, node, cast("Array", _GONE))
+
+    def compile_gradient(self, node: Node, outs: Sequence[Tensor]) -> None:
+        """Have the kernels of a call's gradient compiled while the function runs on: by its rules, on a gradient of any values,
+        where kernels do not run. Its own kernels were compiled in the call, so the gradient's will be too."""
+        if not node.op.module.startswith(COMPUTING):
+            return
+        gs: Any = [np.empty_like(out._data) for out in outs]
+        grads = Gradients(Tensor, False, None, None)
+        with switched(layers=(), tape=None, grad=False):
+            rehearse(lambda: node.pull(gs[0] if node.op.outputs == 1 else gs, grads))
+
+    def _let_go(self, node: Node, kept: Collection[str]) -> None:
         """Keep of a node's call no values that were made in the step, but those of some arguments."""
         assert node.call is not None
 
         def less(value: object) -> object:
-            if isinstance(value, Traced) and value.node in self._own:
-                return Traced(None, value.node, cast("Array", _GONE))
-            return value
+            return self.gone.get(value.node, value) if isinstance(value, Traced) else value
 
         for name, value in node.call.items():
-            if isinstance(value, (tuple, list)) and name not in needed:
+            if isinstance(value, (tuple, list)) and name not in kept:
                 node.call[name] = mapped(less, value, Traced)
 
     def released(self, node: Node) -> None:
         """Note that the gradient of a node has been computed."""
-        if self.lets_go and not self._keeps and node.call and _computes(node.op, elements(node.call, Traced)):
+        if self.gone and _lets_go(node):
             self._let_go(node, ())
 
     @contextlib.contextmanager
     def keeping(self) -> Iterator[None]:
         """Inside, the values of calls are kept: who enters it reads what is recorded there."""
-        first, before = len(self.nodes), self._keeps
-        self._keeps = True
+        first, before = len(self.nodes), self.gone
+        self.gone = {}
         try:
             yield
         finally:
-            self._keeps = before
-        if self.lets_go and not before:
+            self.gone = before
+        if before is self._own:
             for node in self.nodes[first:]:
-                if node.call and _computes(node.op, elements(node.call, Traced)):
-                    wanted = [n for n in node.op.differentiable if getattr(node, n + "_node", None) is not None]
-                    self._let_go(node, () if node.released else _needed(node.op, wanted))
+                if _lets_go(node):
+                    flows = tuple([getattr(node, n + "_node", None) is not None for n in node.op.differentiable])
+                    self._let_go(node, () if node.released else needed(node.op, flows))
 
     def is_constant(self, tensor: BaseTensor) -> bool:
         """Whether the value of a tensor is the same at each replay."""
@@ -469,40 +494,19 @@ class _Gone:
 _GONE = _Gone()
 
 
-def _computes(op: Op, given: Sequence[object]) -> bool:
-    """Whether a call is one of an op of tapenet's that does no more than to compute its results, and has no body."""
-    return is_own(op) and not (op.effect or op.random or any(isinstance(part, Tape) for part in given))
-
-
-def _needed(op: Op, wanted: Collection[str]) -> frozenset[str]:
-    """The arguments that the gradients of an op by some of them are computed of: all where a reference is run."""
-    if not wanted:
-        return frozenset()
-    if op.reference is not None:
-        return frozenset([a.name for a in op.arguments])
-    return frozenset([name for n in (wanted if op.joint is None else ("",)) for name in op.needs[n]])
+def _lets_go(node: Node) -> bool:
+    """Whether values of a call may be let go: it is one of an op of tapenet's that does no more than to compute its results,
+    and has no body."""
+    op, call = node.op, node.call
+    if not call or op.effect or op.random or not is_own(op):
+        return False
+    return not any(isinstance(value, Tape) for value in call.values())
 
 
 def capturing() -> Capture | None:
     """The capture that is running in this thread, or None."""
     tape = local.state.tape
     return tape if isinstance(tape, Capture) else None
-
-
-#: Where the ops are whose rules do nothing but compute; those of others may run a function of the user's.
-_LAYERS = "tapenet.ops."
-
-
-def _rehearse(call: Call) -> None:
-    """Have the kernels of a call's gradient compiled while the function runs on: by its rules, on a gradient of any values,
-    where kernels do not run. Its own kernels were compiled in the call, so the gradient's will be too."""
-    node, outs = call.node, call.outputs
-    if node is None:
-        return
-    gs: Any = [np.empty_like(out._data) for out in outs]
-    grads = Gradients(Tensor, False, None, None)
-    with switched(layers=(), tape=None, grad=False):
-        rehearse(lambda: node.pull(gs[0] if call.op.outputs == 1 else gs, grads))
 
 
 def sketch() -> None:
