@@ -163,6 +163,7 @@ class Module:
         self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)}, weight, writers)
         self.memory: Memory
         self.bodies: dict[Instruction, list[Module]] = {}
+        self._cuts: dict[Kernel, parallel.Cut | None] = {}
         for entry in self.entries:
             if isinstance(entry, Instruction) and entry.kind == "control":
                 self._bodies(entry)
@@ -180,7 +181,7 @@ class Module:
             if plan := launches.find(entry):
                 constants |= dict.fromkeys(plan.constants)
                 spaces[entry] = plan.workspace
-            if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.layouts)):
+            if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.cut(entry))):
                 spaces[entry] = room
             if isinstance(entry, Instruction) and (room := moves.workspace(entry) or products.workspace(entry)):
                 spaces[entry] = room
@@ -197,6 +198,12 @@ class Module:
             for step in self.steps:
                 if isinstance(step, Segment):
                     self.functions.bodies.append(self._segment(step))
+
+    def cut(self, kernel: Kernel) -> parallel.Cut | None:
+        """The parts of a kernel: the same whenever it is asked, though memory is planned and layouts change meanwhile."""
+        if kernel not in self._cuts:
+            self._cuts[kernel] = parallel.cut(kernel, self.layouts)
+        return self._cuts[kernel]
 
     @property
     def native(self) -> bool:
@@ -342,12 +349,13 @@ class Module:
             return self._computed(entry, buffer, space)
         if isinstance(entry, Kernel) or entry.kind == "product":
             form = equal.form(entry, layouts, self.memory)
-            function = self.functions.forms.get(form.key)
+            key = form.key, self.cut(entry) if isinstance(entry, Kernel) else None
+            function = self.functions.forms.get(key)
             if function is None:
                 numbers = form.numbers
                 number = None if space is None else numbers[space]
                 function = self._computed(entry, lambda root: numbers[buffer(root)], number)
-                self.functions.forms[form.key] = function
+                self.functions.forms[key] = function
             return form.bound(function)
         if plan := launches.find(entry):
             return launches.write(entry, plan, layouts, buffer, space)
@@ -369,7 +377,7 @@ class Module:
         if isinstance(entry, Instruction):
             return products.write(entry, self.layouts, buffer, space, self.functions.name)
         stored = self.memory.stored.__contains__
-        cut = parallel.cut(entry, self.layouts)
+        cut = self.cut(entry)
         if cut is None:
             return boxes.code(entry, self.layouts, stored, buffer).write()
         return parallel.write(entry, cut, self.layouts, stored, buffer, space, self.functions.name)

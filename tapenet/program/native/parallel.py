@@ -103,9 +103,8 @@ def _strides(kernel: Kernel, layouts: Layouts) -> list[tuple[int, ...]]:
     return [strides for strides in found if strides is not None]
 
 
-def workspace(kernel: Kernel, layouts: Layouts) -> int:
-    """Bytes in which the parts but the first keep their sums."""
-    found = cut(kernel, layouts)
+def workspace(kernel: Kernel, found: Cut | None) -> int:
+    """Bytes in which the parts of a kernel but the first keep their sums."""
     return (found.parts - 1) * _own(kernel, found) if found else 0
 
 

@@ -13,7 +13,6 @@ from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.memory import Arena, Cell, members
 from tapenet.program.native.module import Call, Module
-from tapenet.program.native.parallel import cut
 from tapenet.program.text import names, statement
 from tapenet.program.ufunc_rows import UFUNCS
 
@@ -77,7 +76,7 @@ def _names(module: Module) -> dict[Value, str]:
 
 def _heading(module: Module, entry: Entry) -> str:
     if isinstance(entry, Kernel):
-        taken = cut(entry, module.layouts)
+        taken = module.cut(entry)
         parts = f", in {taken.parts} parts" if taken else ""
         if entry.split is None:
             return f"kernel over {entry.domain}{parts}"

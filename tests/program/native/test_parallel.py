@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tapenet.program.fusion import Kernel, fuse
-from tapenet.program.ir import Program, Reference, Write
+from tapenet.program.ir import Input, Program, Reference, Write
 from tapenet.program.layout import Layouts
 from tests.program.evaluate import evaluate
 from tests.program.native.generate import Rows
@@ -63,6 +63,21 @@ def equal(found: list[Any], expected: list[Any]) -> None:
     for f, e in zip(found, expected, strict=True):
         assert (f.shape, f.dtype) == (e.shape, e.dtype)
         np.testing.assert_array_equal(f, e)
+
+
+def test_what_is_computed_into_a_tensor_of_another_order_keeps_its_parts(threads: Callable[[int], None]) -> None:
+    """Columns that lie one after the other are cut apart, and share no sums; then they are written to rows."""
+    b = Build()
+    x = Input((20, 30), np.dtype(np.float32), (1, 0))
+    b.inputs.append(x)
+    y = b.emit("sin", x)
+    target = Reference(tn.asarray(np.zeros((20, 30), np.float32)))
+    b.writes.append(Write(target, y))
+    program = b.program(b.emit("reduce_add", y, axes=(0,)))
+    given = np.asfortranarray(numbers((20, 30)))
+    (found,) = results(program, given)
+    np.testing.assert_allclose(found, np.sin(given).sum(0), rtol=1e-5)
+    np.testing.assert_allclose(target.tensor.numpy(), np.sin(given), rtol=1e-6)
 
 
 # -- images ------------------------------------------------------------------------------------------------------
@@ -330,13 +345,13 @@ def test_sums_of_parts_cost_little() -> None:
         kernel = columns(rows, width)
         found = cut(kernel)
         assert found is not None
-        room = parallel.workspace(kernel, Layouts())
+        room = parallel.workspace(kernel, found)
         assert room == (0 if found.axis else (found.parts - 1) * 4032)  # whole cache lines
         assert room <= 0.011 * 4 * rows * width
     found = cut(columns(60, 100_000))
     assert found is not None
     assert found.axis == 1  # each part has columns of its own
-    assert parallel.workspace(columns(60, 100_000), Layouts()) == 0
+    assert parallel.workspace(columns(60, 100_000), found) == 0
 
 
 def test_bodies_of_loops_are_cut_too() -> None:
