@@ -116,6 +116,9 @@ class Op:
             raise TypeError(f"op {self.name!r}: give either joint= or rules per input, not both")
         self.arguments = definitions.arguments(self.name, self.forward)
         names = [a.name for a in self.arguments]
+        #: The arguments that are given by position, and those that are given by keyword.
+        self.positional = tuple([a.name for a in self.arguments if not a.keyword_only])
+        self.by_keyword = tuple([a.name for a in self.arguments if a.keyword_only])
         #: What its rules call the gradient, the output and the wanted inputs.
         self.special = definitions.special(names)
         given: object = self.nondiff
@@ -262,11 +265,8 @@ class Op:
         if self.starred:
             args, options = self.spread(values)
             return function(*args, **options, **more)
-        return function(
-            *(values[a.name] for a in self.arguments if not a.keyword_only),
-            **{a.name: values[a.name] for a in self.arguments if a.keyword_only},
-            **more,
-        )
+        options = {n: values[n] for n in self.by_keyword}
+        return function(*[values[n] for n in self.positional], **options, **more)
 
     def spread(self, values: Mapping[str, object]) -> tuple[list[object], dict[str, object]]:
         """A call's arguments, by position and by keyword."""
@@ -275,7 +275,7 @@ class Op:
             if not a.keyword_only:
                 value = values[a.name]
                 args += value if a.starred and isinstance(value, (list, tuple)) else (value,)
-        return args, {a.name: values[a.name] for a in self.arguments if a.keyword_only}
+        return args, {n: values[n] for n in self.by_keyword}
 
     def _without_residuals(self, *args: object, **options: object) -> object:
         """What the forward gives, for a reference: a forward in plain NumPy runs on tensors too."""
@@ -286,7 +286,7 @@ class Op:
         """The forward behind its check: to be given all arguments, a starred one as one."""
         if self.check is None and not self.starred:
             return self.eager
-        names = [a.name for a in self.arguments if not a.keyword_only]
+        names = self.positional
         check, eager = self.check, self.eager
         if check is None or self.starred or not set(self.check_needs) <= set(names):
             return lambda *args, **options: self.run(dict(zip(names, args, strict=True)) | options)

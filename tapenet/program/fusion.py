@@ -189,9 +189,9 @@ class Fusion:
                 continue
             users = self.users.get(instruction, ())
             if instruction in self.fusible and users:
-                earliest = max(place[u] for u in users)
+                earliest = max([place[u] for u in users])
                 kernel = entries[earliest]
-                late = any(place.get(w, -1) > earliest for a in instruction.args for w in self._writers(a))
+                late = bool(self.writers) and self._late(instruction, place, earliest)
                 inside = [u for u in users if place[u] == earliest]
                 if isinstance(kernel, Kernel) and not late and self._pull(kernel, instruction, inside):
                     place[instruction] = earliest
@@ -208,9 +208,9 @@ class Fusion:
                 entry.members.reverse()  # they were found latest first
         return entries
 
-    def _writers(self, value: Value) -> Sequence[Instruction]:
-        """What writes to the memory that a value shows."""
-        return self.writers.get(shown(value), ()) if self.writers else ()
+    def _late(self, instruction: Instruction, place: Mapping[Instruction, int], at: int) -> bool:
+        """Whether something writes before a place to memory that an instruction reads."""
+        return any(place.get(w, -1) > at for a in instruction.args for w in self.writers.get(shown(a), ()))
 
     def _pull(self, kernel: Kernel, instruction: Instruction, users: list[Instruction]) -> bool:
         """Let a kernel compute an instruction that some of its members, the users, use, if it fits."""
