@@ -109,11 +109,11 @@ def _in_integers(program: Program, scales: dict[Value, Scale], native: bool) -> 
 
 
 def _fits(convolve: Instruction) -> bool:
-    """Whether it is one of floats of 32 bits whose sums 32 bits hold."""
+    """Whether it is one of floats of 32 bits, without groups, whose sums 32 bits hold."""
     weight = convolve.args[1]
     alone = weight.ndim == 3
     terms = math.prod(weight.shape[:2]) if alone else math.prod(weight.shape[1:4])
-    return convolve.results[0].dtype.char == "f" and terms <= TERMS
+    return convolve.results[0].dtype.char == "f" and "groups" not in convolve.params and terms <= TERMS
 
 
 def _origin(value: Value) -> Value:

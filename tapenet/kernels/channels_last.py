@@ -29,6 +29,7 @@ class Shape(NamedTuple):
 
     Attributes:
         batch, channels, outs: as they say; `alone`: each channel has a kernel of its own (outs = channels).
+        groups: of channels, which are seen by as many groups of outs; 1 where channels are alone.
         x, out: of the maps.
         kernel, stride, dilation: as they say.
         before, padded: the border in front, and the size of a map within its borders.
@@ -40,6 +41,7 @@ class Shape(NamedTuple):
     channels: int
     outs: int
     alone: bool
+    groups: int
     x: Pair
     out: Pair
     kernel: Pair
@@ -55,6 +57,11 @@ class Shape(NamedTuple):
     def maps(self) -> Shape:
         """Itself."""
         return self
+
+    @property
+    def inputs(self) -> int:
+        """How many channels a result sees."""
+        return 1 if self.alone else self.channels // self.groups
 
     @property
     def images(self) -> int:
@@ -94,7 +101,7 @@ def write(
         k: the running kernel.
         s: what it is.
         x: (batch, *x, channels).
-        weight: (outs / width, *kernel, channels, width); (*kernel, outs) where channels are alone.
+        weight: (outs / width, *kernel, inputs, width); (*kernel, outs) where channels are alone.
         bias: (outs,).
         more: what is added to the result, shaped like it, or None.
         out: (batch, *out, outs).
@@ -105,16 +112,30 @@ def write(
     out = out.shaped(s.batch, *s.out, s.outs)
     more = more and more.shaped(s.batch, *s.out, s.outs)
     part = _each if s.alone else _all
-    weight = weight.shaped(s.blocks, math.prod(s.kernel) * (1 if s.alone else s.channels) * s.width)
+    weight = weight.shaped(s.blocks, math.prod(s.kernel) * s.inputs * s.width)
+
+    def bordered(n: Index) -> Array:
+        if not s.bordered:
+            return x.part(n)
+        image = space.shaped(*s.padded, s.channels)
+        border(k, s, x.part(n), image)
+        return image
+
+    def one(n: Index, image: Array, block: Value) -> None:
+        first = block * s.width
+        part(k, s, image, weight.part(block), bias.moved(first), more and more.part(n).moved(0, 0, first),
+             out.part(n).moved(0, 0, first))  # fmt: skip
+
+    if s.groups > 1:  # kernels are small, and blocks many
+        for n in k.turns(images[1], images[0]):
+            image = bordered(n)
+            for block in k.turns(blocks[1], blocks[0]):
+                group = block.op("udiv", block, s.blocks // s.groups)
+                one(n, image.moved(0, 0, group * s.inputs), block)
+        return
     for block in k.turns(blocks[1], blocks[0]):  # outermost, so that many images need not fetch all kernels anew
         for n in k.turns(images[1], images[0]):
-            image = x.part(n)
-            if s.bordered:
-                image = space.shaped(*s.padded, s.channels)
-                border(k, s, x.part(n), image)
-            first = block * s.width
-            part(k, s, image, weight.part(block), bias.moved(first), more and more.part(n).moved(0, 0, first),
-                 out.part(n).moved(0, 0, first))  # fmt: skip
+            one(n, bordered(n), block)
 
 
 # -- the border --------------------------------------------------------------------------------------------------
@@ -209,8 +230,8 @@ def tiles(k: Kernel, out: Pair, places: int) -> Iterator[tuple[Index, Index, int
 def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Array | None, out: Array) -> None:
     """A block of channels."""
     lanes = even_lanes(s.width, k.dtype.itemsize)
-    dense = s.dilation[1] == 1
-    run = s.channels * (s.kernel[1] if dense else 1)  # what a window sees in one dense run
+    dense = s.dilation[1] == s.groups == 1
+    run = s.inputs * (s.kernel[1] if dense else 1)  # what a window sees in one dense run
     turns = 1 if dense else s.kernel[1]
     kernels = weight.shaped(s.kernel[0], turns, run, s.width)
     across = min(most(s.out), -(-s.width // lanes))
@@ -226,7 +247,7 @@ def _all(k: Kernel, s: Shape, image: Array, weight: Array, bias: Array, more: Ar
                     seen = window.moved(i * s.dilation[0], j * s.dilation[1])
                     for t in k.turns(run):
                         row = kernels.moved(i, j, t, first)
-                        if s.width * math.prod(s.kernel) * s.channels * k.dtype.itemsize > NEAR:
+                        if s.width * math.prod(s.kernel) * s.inputs * k.dtype.itemsize > NEAR:
                             for line in range(0, len(counts) * lanes * k.dtype.itemsize, 64):
                                 prefetch(k, row, AHEAD + line)
                         factors = [row.load(0, 0, 0, v * lanes, lanes=lanes, count=n) for v, n in enumerate(counts)]

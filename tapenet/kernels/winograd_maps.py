@@ -93,7 +93,7 @@ def pays(s: channels_last.Shape, itemsize: int) -> bool:
     """Whether this beats the direct sum."""
     lanes = registers().bytes // itemsize
     tiles = s.batch * -(-s.out[0] // 2) * -(-s.out[1] // 2)
-    plain = s.kernel == (3, 3) and s.stride == s.dilation == (1, 1) and not s.alone
+    plain = s.kernel == (3, 3) and s.stride == s.dilation == (1, 1) and s.inputs == s.channels
     return plain and s.channels % lanes == s.outs % lanes == 0 and tiles >= _LEAST
 
 

@@ -30,8 +30,8 @@ def geometry(x: Pair, kernel: Pair, outs: int, width: int, alone: bool, params: 
     if len(x) != 4 or min(out) < 1:
         raise ValueError(f"a convolution of {x} with kernels of {kernel}")
     before = borders[0][0], borders[1][0]
-    return Shape(x[0], x[3], outs, alone, x[1:3], out, kernel, stride, dilation, before, padded, width,
-                 params.get("low"), params.get("high"))  # fmt: skip
+    return Shape(x[0], x[3], outs, alone, params.get("groups", 1), x[1:3], out, kernel, stride, dilation, before, padded,
+                 width, params.get("low"), params.get("high"))  # fmt: skip
 
 
 def shape_of(args: Sequence[Spec], params: Params) -> Shape | winograd_maps.Shape:
@@ -44,9 +44,11 @@ def shape_of(args: Sequence[Spec], params: Params) -> Shape | winograd_maps.Shap
     alone, tiles = len(weight) == 3, len(weight) == 4
     if tiles:
         weight = (weight[1], 3, 3, *weight[2:])
-    outs = weight[-1] * (1 if alone else weight[0])
-    if len(x) != 4 or bias != (outs,) or x[3] != weight[-1 if alone else 3]:
+    outs, groups = weight[-1] * (1 if alone else weight[0]), params.get("groups", 1)
+    if len(x) != 4 or bias != (outs,) or x[3] != groups * weight[-1 if alone else 3]:
         raise ValueError(f"a convolution of {x} with kernels {weight} and bias {bias}")
+    if groups > 1 and (alone or tiles or weight[0] % groups):
+        raise ValueError(f"a convolution of {groups} groups with kernels {weight}")
     found = geometry(x, weight[:2] if alone else weight[1:3], outs, weight[-1], alone, params)
     if any(m != (x[0], *found.out, outs) for m in more):
         raise ValueError(f"{more[0]} is added to {(x[0], *found.out, outs)}")
@@ -60,7 +62,7 @@ def _infer(args: Sequence[Spec], params: Params) -> list[Spec]:
 
 def _evaluate(
     x: Array, weight: Array, bias: Array, *more: Array, stride: Pair, borders: tuple[Pair, Pair], dilation: Pair,
-    low: float | None = None, high: float | None = None,
+    groups: int = 1, low: float | None = None, high: float | None = None,
 ) -> Array:  # fmt: skip
     x = np.pad(x, [(0, 0), *borders, (0, 0)])
     alone = weight.ndim == 3
@@ -74,7 +76,11 @@ def _evaluate(
     for i, j in itertools.product(*map(range, weight.shape[:2])):
         a, b = i * dilation[0], j * dilation[1]
         seen = x[:, a : a + ends[0] : stride[0], b : b + ends[1] : stride[1]]
-        total = total + (seen * weight[i, j] if alone else seen @ weight[i, j])
+        if alone:
+            total = total + seen * weight[i, j]
+        else:
+            pairs = zip(np.split(seen, groups, -1), np.split(weight[i, j], groups, -1), strict=True)
+            total = total + np.concatenate([a @ b for a, b in pairs], -1)
     for other in more:
         total = total + other
     total = total if low is None else np.maximum(total, np.asarray(low, total.dtype))
@@ -83,14 +89,13 @@ def _evaluate(
 
 def multiply_adds(shape: Shape) -> int:
     """How many multiplications, each with an addition, a convolution takes."""
-    inputs = 1 if shape.alone else shape.channels
-    return shape.batch * math.prod(shape.out) * shape.outs * inputs * math.prod(shape.kernel)
+    return shape.batch * math.prod(shape.out) * shape.outs * shape.inputs * math.prod(shape.kernel)
 
 
 PRIMITIVES["convolve"] = Primitive(
     "convolution", _infer, _evaluate, "x, weight, bias, *more",
     "the cross-correlation of maps (batch, height, width, channels), within borders of zeros, with kernels (blocks, height, "
-    "width, channels, outs in a block), or (height, width, channels) by channel, or as sixteen matrices (16, blocks, channels, "
-    "outs in a block) by Winograd's algorithm; plus bias and more; at least low, at most high",
+    "width, channels of a group, outs in a block), or (height, width, channels) by channel, or as sixteen matrices (16, "
+    "blocks, channels, outs in a block) by Winograd's algorithm; plus bias and more; at least low, at most high",
     "(batch, height', width', outs)",
 )  # fmt: skip

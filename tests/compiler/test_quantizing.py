@@ -103,6 +103,18 @@ def test_results_are_near_those_of_floats_and_the_same_on_all_backends(name: str
         assert np.array_equal(found[0], found[-1])
 
 
+@pytest.mark.skipif(not NATIVE, reason="needs llvmlite")
+def test_convolutions_in_groups_stay_floats() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2, rng=0), nn.ReLU(), nn.Conv2d(8, 4, 1, rng=1)).eval()
+    x = inputs((4, 8, 7))
+    run = tn.compile(model, frozen=True, quantize=inputs((4, 8, 7), 20))
+    found = [run(x).numpy() for _ in range(2)][1]
+    names = [i.name for i in run.variants[0].program.body]
+    assert names.count("convolve") == names.count("quantized_convolve") == 1
+    expected = model(x).numpy()
+    assert np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2)) < 0.06
+
+
 def test_integers_pass_from_convolution_to_convolution() -> None:
     run = tn.compile(_separable().eval(), backend=BACKENDS[-1], frozen=True, quantize=inputs((3, 15, 11), 20))
     for _ in range(2):

@@ -31,11 +31,15 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 9, 9, 20), (3, 3, 20), SAME | {"stride": (2, 2)}),
     ((2, 7, 12, 48), (5, 3, 48), PLAIN | {"dilation": (1, 2), "high": 1.0}),
     ((1, 3, 3, 3), (1, 2, 3), PLAIN),
+    ((2, 7, 6, 12), (4, 3, 3, 3, 5), SAME | {"groups": 4, "low": 0.0}),
+    ((3, 9, 9, 32), (4, 2, 3, 16, 16), PLAIN | {"groups": 2, "stride": (2, 1), "dilation": (1, 2)}),
+    ((1, 1, 6, 8), (2, 1, 1, 4, 20), PLAIN | {"groups": 2}),
     ((5, 16, 16, 32), (1, 3, 3, 32, 32), SAME | {"low": 0.0}),  # from here on in parts for threads: of images,
     ((3, 32, 32, 64), (1, 1, 1, 64, 64), PLAIN),
     ((3, 40, 40, 48), (3, 3, 48), SAME),
     ((1, 16, 16, 64), (5, 3, 3, 64, 16), SAME),  # of channels
     ((1, 1, 64, 400), (6, 1, 1, 400, 32), PLAIN),
+    ((1, 16, 16, 64), (4, 3, 3, 32, 32), SAME | {"groups": 2}),
 ]
 
 
@@ -126,6 +130,6 @@ def test_nan_is_not_lost_at_a_limit() -> None:
 
 def test_what_does_not_fit_is_no_program() -> None:
     x = np.zeros((1, 4, 4, 8), np.float32)
-    for kernel in ((1, 5, 5, 8, 16), (1, 3, 3, 7, 16), (3, 3, 7)):
+    for kernel, groups in (((1, 5, 5, 8, 16), 1), ((1, 3, 3, 7, 16), 1), ((3, 3, 7), 1), ((1, 3, 3, 4, 16), 2)):
         with pytest.raises(Exception, match="a convolution of"):
-            programs(x, np.zeros(kernel, np.float32), False, PLAIN)
+            programs(x, np.zeros(kernel, np.float32), False, PLAIN | {"groups": groups})
