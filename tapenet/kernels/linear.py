@@ -44,6 +44,9 @@ THIN, WEIGHTS = 32, 1 << 17
 OUTER, ACROSS, COPIED = 6, 4, 1 << 16
 #: Rows that the gradient of the weights takes at a time, so that they stay in the second level cache.
 ROWS = 256
+#: Bytes of a left operand up to which it is read again for each group of columns, of so many bytes of the result, as are added
+#: to in the second level cache for one depth of panels after the other: 64 x 256 times (256, 16384) takes 0.93 of the time.
+FACTOR, GROUP = 1 << 19, 1 << 19
 #: Pieces for each thread at least, where there are rows enough; and rows of a piece at least.
 PIECES, TALL = 2, 128
 
@@ -409,8 +412,15 @@ def _write(
     wide = gemm.across(ROWS, k.dtype)
     if packed:
         assert isinstance(add, bool)
-        columns = within[0] * wide, _least(within[1] * wide, m)
-        panels.write(k, lengths, matrices, add, columns=columns, left=left)
+        begin, end = within
+        rows = Value(k, n, "i64")
+        small = rows * Value(k, str(depth), "i64") <= FACTOR // k.dtype.itemsize
+        group = panels.over(k.index(GROUP // (wide * k.dtype.itemsize)), rows)
+        group = small.where(group, end - begin)
+        for i in k.turns(panels.over(end - begin, group)):
+            first = begin + i * group
+            columns = first * wide, _least(_least(first + group, end) * wide, m)
+            panels.write(k, lengths, matrices, add, columns=columns, left=left)
         return
     a, b, c = matrices
     for start, width in _columns(k, m, wide, within, left):

@@ -16,10 +16,10 @@ from tapenet.llvm.loops import Strides, offset
 from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 
-#: Rows of a panel: twice as many where the left operand has dense rows, of which longer runs are read then; half as many where
-#: it has dense columns, of which each row of a panel reads another line: all of 64 stay in the first level cache. A weight's
-#: gradient of 768 x 192 over 2,048 rows takes 0.81 of the time that it takes with 128, of 192 x 768 0.92, of 256 x 1,024 over
-#: 1,024 rows 0.97.
+#: Rows of a panel: twice as many where the left operand has dense rows, of which longer runs are read then, unless several
+#: panels are filled together; half as many where it has dense columns, of which each row of a panel reads another line: all of
+#: 64 stay in the first level cache. A weight's gradient of 768 x 192 over 2,048 rows takes 0.81 of the time that it takes with
+#: 128, of 192 x 768 0.92, of 256 x 1,024 over 1,024 rows 0.97.
 DEPTH = 128
 #: Bytes of the left operand's dense rows, as deep as a panel, that are multiplied by all panels before others are: of twice as
 #: many much is lost from the second level cache until the next panel reads them. 2,048 rows times (768, 192) take 0.91 of the
@@ -30,6 +30,10 @@ BLOCK = 1 << 19
 #: 2,048 rows takes 0.8 of BLAS's time on one thread, 256 x 1,024 over 1,024 rows 0.86: a BERT of that width takes 0.97 of the
 #: time, 1.0 on two threads.
 LEFT, RESULT = 1 << 19, 1 << 20
+#: Panels that are filled together for so many rows of the result, so that rows of it and of the right operand are written and
+#: read in runs of a kilobyte: of shorter ones processors fetch little ahead. 256 x 64 times (64, 16384) takes 0.8 of the time
+#: so, 96 x 16 times (16, 12544) too; two take 0.95. Of 24 rows it would take 1.15 of the time.
+BESIDE, TOGETHER = 4, 48
 #: Rows of the result from which a panel is worth its copy.
 ROWS = 64
 
@@ -75,10 +79,11 @@ def write(
         assert isinstance(m, int)
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     wide = gemm.across(n, k.dtype)
-    deep = 2 * DEPTH if a.column == 1 else DEPTH // 2
+    beside = BESIDE if columns and b.column == 1 else 1
+    deep = DEPTH // 2 if a.column != 1 else DEPTH if beside > 1 else 2 * DEPTH
     pointer = f"%panel{len(k.cells)}"
-    k.cells.append(f"  {pointer} = alloca [{deep * wide * k.dtype.itemsize} x i8], align 64")
-    panel = Array(k, pointer, (wide, 1), k.dtype)
+    k.cells.append(f"  {pointer} = alloca [{beside * deep * wide * k.dtype.itemsize} x i8], align 64")
+    panels = Array(k, pointer, (deep * wide, wide, 1), k.dtype)
     end = Value(k, str(depth), "i64")
 
     def block(n: int | str, a: gemm.Matrix, c: gemm.Matrix, rows: tuple[int, int] | None, first: Value) -> None:
@@ -90,11 +95,12 @@ def write(
         above = gemm.Matrix(offset(k, a.pointer, first.name, a.column, k.dtype), a.row, a.column)
         right = gemm.Matrix(offset(k, b.pointer, first.name, b.row, k.dtype), b.row, b.column)
 
-        def part(start: Value, width: int) -> None:
-            _fill(k, panel, right, start, width, many)
+        def part(start: Value, width: int, number: int = 1) -> None:
+            _fill(k, panels, right, start, (number, width), many)
             out = gemm.Matrix(offset(k, c.pointer, start.name, 1, k.dtype), c.row, 1)
             lengths = n, width, many.name
-            gemm.write(k, lengths, [above, gemm.Matrix(pointer, wide, 1), out], k.dtype, more, rows=rows)
+            matrices = [above, gemm.Matrix(pointer, wide, 1), out]
+            gemm.write(k, lengths, matrices, k.dtype, more, rows=rows, beside=(number, deep * wide))
 
         whole: Index = m // wide * wide if isinstance(m, int) else m - left
         rest = m % wide if isinstance(m, int) else left
@@ -107,7 +113,14 @@ def write(
             return
         begin, last = columns
         if whole:
-            for start in k.turns((last < whole).where(last, whole), begin, wide):
+            upto = (last < whole).where(last, whole)
+            if beside > 1:
+                alone = upto - (upto - begin).op("urem", upto - begin, beside * wide)
+                alone = (Value(k, str(n), "i64") < TOGETHER).where(begin, alone)
+                for start in k.turns(alone, begin, beside * wide):
+                    part(start, wide, beside)
+                begin = alone
+            for start in k.turns(upto, begin, wide):
                 part(start, wide)
         if rest:
             for start in k.turns(last, (begin > whole).where(begin, whole), rest):
@@ -139,13 +152,18 @@ def over(a: Value, b: Value) -> Value:
     return more.op("udiv", more, b)
 
 
-def _fill(k: Kernel, panel: Array, source: gemm.Matrix, start: Value, width: int, rows: Value) -> None:
-    """Copy so many columns of so many rows."""
+def _fill(
+    k: Kernel, panels: Array, source: gemm.Matrix, start: Value, columns: tuple[int, int], rows: Value
+) -> None:  # fmt: skip
+    """Copy so many rows to panels, so many of so many columns."""
+    number, width = columns
     at = Array(k, offset(k, source.pointer, start.name, source.column, k.dtype), (1,), k.dtype)
     row, column = (Value(k, str(stride), "i64") for stride in (source.row, source.column))
     if source.column != 1:
-        turn(k, at, panel, width, rows, column, panel.strides[0])
+        turn(k, at, panels, width, rows, column, panels.strides[1])
         return
     for i in k.turns(rows):
-        for j, some in k.vectors(0, width):
-            panel.store(at.load(i * row + j, lanes=k.lanes, count=some), i, j, count=some)
+        for p in range(number):
+            for j, some in k.vectors(0, width):
+                value = at.load(i * row + (p * width + j), lanes=k.lanes, count=some)
+                panels.store(value, p, i, j, count=some)

@@ -116,6 +116,7 @@ def test_gathered(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Columns are gathered where that pays, and what comes of it is the convolution."""
     gathered = importlib.import_module("tapenet.kernels.gathered")
     calls = []
+    monkeypatch.setattr("tapenet.kernels.linear.wide", lambda: False)  # else those of one place are products in panels
     for name in ("sums", "weight_sums"):
         made = getattr(gathered, name)
         monkeypatch.setattr(gathered, name, lambda *args, name=name, made=made: calls.append(name) or made(*args))  # type: ignore[func-returns-value]
@@ -186,6 +187,44 @@ def test_plain_products(size: int, batch: int, wide: bool, dtype: str, monkeypat
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
     check(2, (size, size), batch, (130, 70, 1), (1, 1), (1, 0, 1), dtype)
     assert calls == (["panelled"] * 3 if wide and size > 1 else ["_blas_product"] * 2)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("transposed", ["", "left", "right"])
+@pytest.mark.parametrize("rows", [17, 40])
+def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels that are filled together and those left over, deeper than one; in groups of columns, shared by threads or not."""
+    linear = importlib.import_module("tapenet.kernels.linear")
+    depth, columns = 2 * importlib.import_module("tapenet.kernels.panels").DEPTH + 3, 799
+    a, b = R.normal(size=(rows, depth)).astype(dtype), R.normal(size=(depth, columns)).astype(dtype)
+    given = (
+        np.ascontiguousarray(a.T if transposed == "left" else a),
+        np.ascontiguousarray(b.T if transposed == "right" else b),
+    )
+    for threads, group in ((1, linear.GROUP), (1, 1 << 16), (3, 1 << 8)):
+        with monkeypatch.context() as m:
+            many_threads(m, threads)
+            m.setattr(linear, "GROUP", group)
+            for made in (linear._product, linear._weight_grad):
+                made.cache_clear()
+            out = np.full((rows, columns), np.nan, dtype)
+            linear.panelled(*given, out, transposed)
+        agree([out], [a.astype("d") @ b.astype("d")], dtype, ERROR if dtype == "f" else 1e-14)
+    linear._product.cache_clear()
+    linear._weight_grad.cache_clear()
+
+
+@pytest.mark.parametrize(("channels", "size", "batch"), [((20, 33), 46, 1), ((40, 9), 13, 16)])
+def test_weights_of_one_place_and_few_channels(
+    channels: tuple[int, int], size: int, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Of many places they are summed directly."""
+    direct, calls = importlib.import_module("tapenet.kernels.convolution"), []
+    made = direct.weight_sums
+    monkeypatch.setattr(direct, "weight_sums", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    check(2, (size, size), batch, (*channels, 1), (1, 1), (1, 0, 1), "f")
+    check(2, (size, size), batch, (*channels, 1), (1, 1), (1, 0, 1), "d")
+    assert len(calls) == 2
 
 
 def test_gathered_doubles() -> None:

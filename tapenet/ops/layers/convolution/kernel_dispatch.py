@@ -37,7 +37,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     if made is None:
         return None
     direct, winograd, gathered, moves = made
-    if (product := _product(p, p.outs, 3200, (100, 800))) is not None:
+    if (product := _product(p, p.outs, (100, 800))) is not None:
         out = _result((p.outs, *p.out), x.dtype, p)
         product(np.ascontiguousarray(weight).reshape(p.outs, -1), _flat(moves, x), out.reshape(p.outs, -1))
         if bias is not None:
@@ -82,7 +82,7 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
         return None
     direct, winograd, gathered, moves = made
     sizes = _sizes(p)
-    if (product := _product(p, p.channels, 3200, (1, 800))) is not None:
+    if (product := _product(p, p.channels, (1, 800))) is not None:
         found = _result((p.channels, *sizes), y.dtype, p)
         product(
             np.ascontiguousarray(weight).reshape(p.outs, -1), _flat(moves, y), found.reshape(p.channels, -1), "left"
@@ -111,7 +111,7 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     if made is None:
         return None
     direct, winograd, gathered, moves = made
-    if (product := _product(p, min(p.outs, p.channels) // 2, 1024, (1, 64))) is not None:
+    if (product := _product(p, min(p.outs, p.channels) // 2, (1, 64))) is not None:
         found = kernels.empty((p.outs, p.channels, *p.kernel), x.dtype)
         product(_flat(moves, y), _flat(moves, x), found.reshape(p.outs, -1), "right")
         return found
@@ -155,17 +155,17 @@ def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, Modul
     return None if None in made else made  # type: ignore[return-value]
 
 
-def _product(p: Plan, rows: int, most: int, blas: tuple[int, int]) -> Callable[..., None] | None:
+def _product(p: Plan, rows: int, blas: tuple[int, int]) -> Callable[..., None] | None:
     """What writes a product of two matrices in C order, with the "left" or the "right" one transposed, if each window sees one
-    place and there are so many `rows` and `most` places.
+    place and there are so many `rows`.
 
-    With wide registers that is a product in panels, which takes 0.76 to 0.95 of the time of gathered columns, of more places
-    up to 1.6 times as long. Else BLAS takes 0.6 to 1.0 of that for so many places, and of more up to 1.4 times as long.
+    With wide registers that is a product in panels, which takes 0.7 to 1.0 of the time of gathered columns. Else BLAS takes 0.6
+    to 1.0 of that for so many places, and of more up to 1.4 times as long.
     """
     if p.groups > 1 or p.bordered or math.prod(p.kernel) * math.prod(p.stride) > 1:
         return None
     places, linear = math.prod(p.out) * p.batch, kernels.use("linear")
-    if linear is not None and linear.wide() and 32 <= places <= most and rows >= ROWS:
+    if linear is not None and linear.wide() and places >= 32 and rows >= ROWS:
         panelled: Callable[..., None] = linear.panelled
         return panelled
     return _blas_product if blas[0] <= places <= blas[1] else None
