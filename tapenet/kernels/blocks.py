@@ -74,11 +74,25 @@ def planes(
         count = min(max(0, -(-(length - low - i) // step) - before), plane - before)
         line, seen = target.part(at), source.moved((low + i + before * step) * each)
         move(k, None, line, before * each)
-        _every(k, seen, line.moved(before * each), count, step, each)
+        every(k, seen, line.moved(before * each), count, step, each)
         move(k, None, line.moved((before + count) * each), (plane - before - count) * each)
 
 
-def _every(k: Kernel, source: Array, target: Array, count: int, step: int, each: int) -> None:
+def interleave(k: Kernel, lines: Array, out: Array, length: int, spread: int, n: int) -> None:
+    """A row of `length` places, n numbers each, of `spread` lines, of whose places it has one after the other."""
+    if spread == 2 and k.lanes % n == 0 and 2 * n <= k.lanes:
+        for at, _, rest in pieces(k, length // 2 * n, 1):
+            first, second = (lines.load(q, at, lanes=k.lanes, count=rest) for q in range(2))
+            out.store(k.interleaved(first, second, n), at * 2, count=rest and 2 * rest)
+        if length % 2:
+            move(k, lines.moved(0, length // 2 * n).shaped(1), out.moved((length - 1) * n), n)
+        return
+    for q in range(spread):
+        for i in k.turns((length - q + spread - 1) // spread):
+            move(k, lines.moved(q, i * n).shaped(1), out.moved((i * spread + q) * n), n)
+
+
+def every(k: Kernel, source: Array, target: Array, count: int, step: int, each: int) -> None:
     """Copy every step-th of so many places."""
     if step == 1:
         move(k, source, target, count * each)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.blocks import blocks, even, move, pieces, planes
+from tapenet.kernels.blocks import blocks, even, interleave, move, pieces, planes
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
@@ -200,7 +200,7 @@ def _sums(shape: Shape, char: str) -> tuple[Shared, int, int]:
                 if wide.spread > 1:
                     for r in range(high):
                         to = target.shaped(1).moved(r * tall.spread * wide.target * n)
-                        _interleave(k, line.part(r), to, wide.target, wide.spread, n)
+                        interleave(k, line.part(r), to, wide.target, wide.spread, n)
     itemsize = k.dtype.itemsize
     return k.shared(), _room(shape, char), most * wide.spread * pitch * itemsize if wide.spread > 1 else 64
 
@@ -244,20 +244,6 @@ def _added(
             for total, value in zip(row_totals, now[0], strict=True):
                 total.set(value)
     return [[total.value for total in row_totals] for row_totals in totals]
-
-
-def _interleave(k: Kernel, lines: Array, out: Array, length: int, spread: int, n: int) -> None:
-    """A row of the result of `spread` lines, of whose places it has one after the other."""
-    if n == 1 and spread == 2:
-        for at, _, rest in pieces(k, length // 2, 1):
-            first, second = (lines.load(q, at, lanes=k.lanes) for q in range(2))
-            out.store(k.interleaved(first, second), at * 2, count=rest and 2 * rest)
-        if length % 2:
-            out.store(lines.load(0, length // 2), length - 1)
-        return
-    for q in range(spread):
-        for i in k.turns((length - q + spread - 1) // spread):
-            move(k, lines.moved(q, i * n).shaped(1), out.moved((i * spread + q) * n), n)
 
 
 # -- the gradient by the weights ---------------------------------------------------------------------------------

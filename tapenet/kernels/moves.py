@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.kernels.blocks import counted, kind, move, planes, turn
+from tapenet.kernels.blocks import counted, every, interleave, kind, move, planes, turn
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.constants import zeros as zeros
 from tapenet.llvm import rehearsal
-from tapenet.llvm.kernel import Kernel, Value
+from tapenet.llvm.kernel import Array, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
@@ -175,6 +175,41 @@ def _apart(
                 move(k, None, out.part(c, first).shaped(1), (last - first) * len(which) * places[3] * n)
         for row in k.turns(below, above):
             planes(k, x.part(c, row - above), out.part(c, row), places, n, which)
+    return k.shared()
+
+
+def patches(x: np.ndarray, out: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int]) -> np.ndarray:
+    """What windows that do not overlap see of images (channels, height, width, batch) in C order: (channels, *kernel, *out,
+    batch)."""
+    made = aligned((len(x), *kernel, *out, x.shape[-1]), x.dtype)
+    _patches(x.shape[1:], out, kernel, stride, False, x.dtype.char)(len(x), COST * made.size, x, made)
+    return made
+
+
+def from_patches(made: np.ndarray, x: np.ndarray) -> None:
+    """The inverse, where windows lie side by side and see all of x."""
+    kernel = made.shape[1:3]
+    _patches(x.shape[1:], made.shape[3:5], kernel, kernel, True, x.dtype.char)(len(x), COST * x.size, x, made)
+
+
+@functools.lru_cache(maxsize=128)
+def _patches(
+    image: tuple[int, ...], out: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], back: bool, char: str
+) -> Shared:  # fmt: skip
+    k = Kernel("patches", char)
+    height, width, n = image
+    x, made = k.array(1, height, width * n), k.array(1, *kernel, out[0], out[1] * n)
+    begin, end = k.range()
+    for c in k.turns(end, begin):
+        for i in k.turns(out[0]):
+            for a in k.turns(kernel[0]):
+                row, lines = x.part(c, i * stride[0] + a), made.moved(c, a, 0, i)
+                if back:
+                    lines = Array(k, lines.pointer, (lines.strides[2], 1), k.dtype)
+                    interleave(k, lines, row, width, kernel[1], n)
+                    continue
+                for b in range(kernel[1]):
+                    every(k, row.moved(b * n), lines.moved(0, 0, b).shaped(1), out[1], stride[1], n)
     return k.shared()
 
 

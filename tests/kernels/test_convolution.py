@@ -191,7 +191,7 @@ def test_plain_products(size: int, batch: int, wide: bool, dtype: str, monkeypat
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize("transposed", ["", "left", "right"])
-@pytest.mark.parametrize("rows", [17, 40])
+@pytest.mark.parametrize("rows", [17, 53])
 def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Panels that are filled together and those left over, deeper than one; in groups of columns, shared by threads or not."""
     linear = importlib.import_module("tapenet.kernels.linear")
@@ -212,6 +212,32 @@ def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monk
         agree([out], [a.astype("d") @ b.astype("d")], dtype, ERROR if dtype == "f" else 1e-14)
     linear._product.cache_clear()
     linear._weight_grad.cache_clear()
+
+
+@pytest.mark.parametrize(("batch", "dtype"), [(1, "f"), (4, "f"), (5, "d"), (32, "f")])
+@pytest.mark.parametrize(
+    ("axes", "size", "kernel", "stride"),
+    [
+        (2, (14, 38), (2, 2), 2),
+        (2, (15, 13), (2, 2), 2),  # some places are not seen
+        (2, (15, 20), (1, 1), 2),
+        (2, (20, 21), (2, 3), (2, 3)),
+        (2, (13, 31), (1, 2), (1, 4)),
+        (1, (120,), (3,), 3),
+    ],
+)
+def test_windows_that_do_not_overlap(
+    axes: int, size: Any, kernel: Any, stride: Any, batch: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """What they see is brought together for the gradient by weights, and that by it back where they see all."""
+    linear, calls = importlib.import_module("tapenet.kernels.linear"), []
+    made = linear.panelled
+    monkeypatch.setattr(linear, "panelled", lambda *args: calls.append(args[3:]) or made(*args))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(linear, "wide", lambda: True)
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    check(axes, size, batch, (33, 40, 1), kernel, (stride, 0, 1), dtype)
+    whole = np.broadcast_to(stride, axes).tolist() == list(kernel) and not any(np.mod(size, kernel))
+    assert calls == [*[("left",)] * whole, ("right",)]
 
 
 @pytest.mark.parametrize(("channels", "size", "batch"), [((20, 33), 46, 1), ((40, 9), 13, 16)])
@@ -348,7 +374,7 @@ def test_threads_share_the_outputs_of_a_small_map(monkeypatch: pytest.MonkeyPatc
         (2, (9, 8), 16, (3, 5, 1), (3, 3), (1, 1, 1)),
         (2, (9, 8), 16, (4, 6, 2), (3, 2), (1, (1, 0), (2, 1))),
         (3, (5, 6, 7), 16, (2, 4, 2), (2, 3, 2), ((2, 1, 2), 1, 1)),
-        (2, (16, 20), 8, (24, 40, 1), (1, 1), (1, 0, 1)),
+        (2, (16, 20), 6, (24, 40, 1), (1, 1), (1, 0, 1)),
         (2, (16, 20), 8, (24, 40, 1), (1, 1), (2, 0, 1)),
         (3, (3, 50, 70), 2, (24, 8, 1), (1, 1, 1), (2, 1, 1)),
     ],
@@ -357,6 +383,7 @@ def test_gradients_by_weights_in_parts(case: Any, monkeypatch: pytest.MonkeyPatc
     """Each part of the rows has sums of its own: the same ones for any number of threads."""
     axes, sizes, batch, (inputs, outs, groups), kernel, options = case
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    monkeypatch.setattr("tapenet.kernels.linear.wide", lambda: False)  # else some are products in panels
     parts: list[int] = []
     for name in ("convolution", "gathered"):
         module = importlib.import_module(f"tapenet.kernels.{name}")

@@ -37,9 +37,10 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     if made is None:
         return None
     direct, winograd, gathered, moves = made
-    if (product := _product(p, p.outs, (100, 800))) is not None:
+    if _alone(p) and (product := _product(p, p.outs, (100, 800))) is not None:
         out = _result((p.outs, *p.out), x.dtype, p)
-        product(np.ascontiguousarray(weight).reshape(p.outs, -1), _flat(moves, x), out.reshape(p.outs, -1))
+        columns = moves.batch_last(x).reshape(p.channels, -1)
+        product(np.ascontiguousarray(weight).reshape(p.outs, -1), columns, out.reshape(p.outs, -1))
         if bias is not None:
             moves.add_to_rows(out.reshape(p.outs, -1), np.ascontiguousarray(bias, x.dtype))
         return out
@@ -82,11 +83,18 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
         return None
     direct, winograd, gathered, moves = made
     sizes = _sizes(p)
-    if (product := _product(p, p.channels, (1, 800))) is not None:
+    beside = all(n == m * k for n, m, k in zip(sizes, p.out, p.kernel, strict=True))  # what windows see
+    if beside and (product := _product(p, p.width, (1, 800))) is not None:
         found = _result((p.channels, *sizes), y.dtype, p)
-        product(
-            np.ascontiguousarray(weight).reshape(p.outs, -1), _flat(moves, y), found.reshape(p.channels, -1), "left"
+        columns = (
+            found
+            if p.width == p.channels
+            else kernels.aligned((p.channels, *_two(p.kernel), *_two(p.out), p.batch), y.dtype)
         )
+        flat = moves.batch_last(y).reshape(p.outs, -1)
+        product(np.ascontiguousarray(weight).reshape(p.outs, -1), flat, columns.reshape(p.width, -1), "left")
+        if columns is not found:
+            moves.from_patches(columns, found.reshape(p.channels, *_two(sizes), p.batch))
         return found
     by_channels = _by_channels(y.dtype.char, p, True)
     if by_channels is not None:
@@ -111,9 +119,10 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     if made is None:
         return None
     direct, winograd, gathered, moves = made
-    if (product := _product(p, min(p.outs, p.channels) // 2, (1, 64))) is not None:
+    # Of fewer rows, or channels than fill more than a panel's half, other sums are quicker.
+    if (product := _product(p, min(p.outs, p.width + 8) // 2, (1, 64))) is not None:
         found = kernels.empty((p.outs, p.channels, *p.kernel), x.dtype)
-        product(_flat(moves, y), _flat(moves, x), found.reshape(p.outs, -1), "right")
+        product(moves.batch_last(y).reshape(p.outs, -1), _columns(moves, x, p), found.reshape(p.outs, -1), "right")
         return found
     y = moves.batch_last(y)
     if _square(p):
@@ -156,25 +165,43 @@ def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, Modul
 
 
 def _product(p: Plan, rows: int, blas: tuple[int, int]) -> Callable[..., None] | None:
-    """What writes a product of two matrices in C order, with the "left" or the "right" one transposed, if each window sees one
-    place and there are so many `rows`.
+    """What writes a product of two matrices in C order, with the "left" or the "right" one transposed, if windows do not
+    overlap and there are so many `rows`.
 
     With wide registers that is a product in panels, which takes 0.7 to 1.0 of the time of gathered columns. Else BLAS takes 0.6
-    to 1.0 of that for so many places, and of more up to 1.4 times as long.
+    to 1.0 of that for so many places that each is all that a window sees, and of more up to 1.4 times as long.
     """
-    if p.groups > 1 or p.bordered or math.prod(p.kernel) * math.prod(p.stride) > 1:
+    apart = _alone(p) or (
+        len(p.kernel) <= 2
+        and all(k == 1 or (k <= s and d == 1) for k, s, d in zip(p.kernel, p.stride, p.dilation, strict=True))
+    )
+    if p.groups > 1 or p.bordered or not apart:
         return None
     places, linear = math.prod(p.out) * p.batch, kernels.use("linear")
     if linear is not None and linear.wide() and places >= 32 and rows >= ROWS:
         panelled: Callable[..., None] = linear.panelled
         return panelled
-    return _blas_product if blas[0] <= places <= blas[1] else None
+    return _blas_product if _alone(p) and blas[0] <= places <= blas[1] else None
 
 
-def _flat(moves: ModuleType, x: Array) -> Array:
-    """x (channels, spatial axes, batch) as a matrix."""
-    flat: Array = moves.batch_last(x).reshape(len(x), -1)
-    return flat
+def _alone(p: Plan) -> bool:
+    """Whether each place is all that a window sees."""
+    return math.prod(p.kernel) * math.prod(p.stride) == 1
+
+
+def _columns(moves: ModuleType, x: Array, p: Plan) -> Array:
+    """What windows that do not overlap see of x (channels, spatial axes, batch), as a matrix."""
+    x = moves.batch_last(x)
+    if not _alone(p):
+        flat = x.reshape(len(x), *_two(x.shape[1:-1]), p.batch)
+        x = moves.patches(flat, *map(_two, (p.out, p.kernel, p.stride)))
+    return x.reshape(p.width, -1)
+
+
+def _two(lengths: Ints) -> tuple[int, int]:
+    """Those of one axis or two as those of height and width."""
+    height, width = (1, *lengths)[-2:]
+    return height, width
 
 
 def _blas_product(a: Array, b: Array, out: Array, transposed: str = "") -> None:
