@@ -8,6 +8,7 @@ memory with axes (batch, channel, spatial axes).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -41,16 +42,18 @@ def _bordered(x: Array, plan: Plan) -> Array:
 
 def _columns(x: Array, plan: Plan) -> Array:
     """The windows of x in its border as columns: (groups, width, places)."""
-    by_channel, *by_axis, by_batch = x.strides
-    strides = (
-        by_channel,
-        *(s * d for s, d in zip(by_axis, plan.dilation, strict=True)),
-        *(s * d for s, d in zip(by_axis, plan.stride, strict=True)),
-        by_batch,
-    )
-    shape = (plan.channels, *plan.kernel, *plan.out, plan.batch)
+    shape, strides = _windows(plan, x.strides)
     windows: Array = np.ndarray(shape, x.dtype, x, strides=strides)  # as_strided takes 5 us longer
     return windows.reshape(plan.groups, plan.width, -1)
+
+
+@functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
+def _windows(plan: Plan, steps: Ints) -> tuple[Ints, Ints]:
+    """Shape and strides of the windows of an array with these strides."""
+    by_channel, *by_axis, by_batch = steps
+    offsets = (s * d for s, d in zip(by_axis, plan.dilation, strict=True))
+    places = (s * d for s, d in zip(by_axis, plan.stride, strict=True))
+    return (plan.channels, *plan.kernel, *plan.out, plan.batch), (by_channel, *offsets, *places, by_batch)
 
 
 # -- the three products ------------------------------------------------------------------------------------------
