@@ -93,6 +93,7 @@ def freeze(program: Program, steps: list[Step], how: Freezing) -> Program:
     for _ in range(ROUNDS):
         while run("constants", computed_ahead) | run("scales", scales_moved):
             pass
+        run("loops", turns.closed)
         if how.examples is not None:
             run("convolutions", partial(innermost.run, every=True))
         elif how.native:

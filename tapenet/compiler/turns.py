@@ -3,17 +3,16 @@ in native code, where a call goes by Python and packs weights anew."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.layers.recurrent import layers
-from tapenet.ops.layers.recurrent.steps import STEPS
+from tapenet.ops.layers.recurrent.sequence import Turns
 from tapenet.ops.op import Op
 from tapenet.program.called_ops import filled
-from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Value, rewrite
-from tapenet.program.symbol_loops import loop
+from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Value, rewrite, substitute
+from tapenet.program.passes import simplify
 from tapenet.program.symbols import Symbol
 
 #: The ops that become loops, with the number of their states.
@@ -40,38 +39,31 @@ def run(program: Program, every: bool = False) -> Program:
         if any(uses.get(r) for r in call.results[count:]) or {r.dtype for r in call.results[:count]} != {x.dtype}:
             return None
         kind = {layers.lstm: "lstm", layers.gru: "gru"}.get(call.params["op"]) or given["nonlinearity"]
-        initial = [given["h0"], *([given["c0"]] if count == 3 else [])]
-        return (*_loop(kind, x, initial, [None if given[n] is None else given[n].array for n in _WEIGHTS],
-                       bool(given["reverse"]), builder),
-                *(Constant(np.zeros(r.shape, r.dtype)) for r in call.results[count:]))  # fmt: skip
+        symbols: list[Any] = [Symbol(builder, given[n], shared=True) for n in ("x", "h0", "c0")[:count]]
+        x, *initial = symbols
+        weights = [None if given[n] is None else given[n].array for n in _WEIGHTS]
+        found = layers.in_a_program(kind, Turns(x, None, bool(given["reverse"])), x, initial, *weights)
+        return (
+            *(s.value for s in found[:count]),
+            *(Constant(np.zeros(r.shape, r.dtype)) for r in call.results[count:]),
+        )
 
     return rewrite(program, change)
 
 
-def _loop(
-    kind: str, x: Value, initial: Sequence[Value], weights: list[Any], reverse: bool, builder: Builder
-) -> list[Value]:
-    """The outputs and the last states."""
-    w_ih, w_hh, b_ih, b_hh = weights
-    step = STEPS[kind]
-    bias, last = layers.biases(kind, b_ih, b_hh)
-    length, batch, ins = x.shape
-    units = len(w_hh) // step.gates
-    turned = np.ascontiguousarray(w_hh.T)
-    given: Any = Symbol(builder, x, shared=True)
-    shares = np.matmul(np.reshape(given, (length * batch, ins)), np.ascontiguousarray(w_ih.T))
-    shares = np.reshape(shares if bias is None else shares + bias, (length, batch, len(w_hh)))
+def closed(program: Program) -> Program:
+    """Put constants that loops take into their bodies, where they are known to be some."""
 
-    def gates(values: Any) -> Any:
-        """(batch, gates · units) as (gate, batch, units), or (batch, units) of one gate."""
-        if step.gates == 1:
-            return values
-        return np.swapaxes(np.reshape(values, (batch, step.gates, units)), 0, 1)
+    def change(loop: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        params, first = loop.params, loop.params["carries"] + loop.params["slices"]
+        body: Program = params["body"]
+        pairs = zip(body.inputs[first:], args[first:], strict=True)
+        known: dict[Value, Value] = {v: a for v, a in pairs if isinstance(a, Constant)}
+        inner = closed(substitute(body, known) if known else body)
+        if inner is body:
+            return None
+        kept = [i for i, v in enumerate(body.inputs) if v not in known]
+        inner = simplify(Program([body.inputs[i] for i in kept], [], inner.body, inner.outputs, []))
+        return builder.several("loop", *(args[i] for i in kept), **{**params, "body": inner})
 
-    def turn(states: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
-        new, _ = step.forward(gates(slices[0]), gates(np.matmul(states[0], turned)), states, last)
-        return new, [new[0]]
-
-    carry = [Symbol(builder, s, shared=True) for s in initial]
-    after, (out,) = loop(builder, turn, carry, [shares], length, reverse)
-    return [s.value for s in (out, *after)]
+    return rewrite(program, change, {"loop"}) if "loop" in program.names else program

@@ -127,3 +127,44 @@ def test_a_layer_of_one_turn_is_lowered(compiled: Compile, name: str, reverse: b
                 assert one.dtype == np.float32
                 close(one, other, rtol=2e-5, atol=1e-6)
         assert not calls_python(step)
+
+
+@pytest.mark.parametrize("lengths", [None, [1, 3]])
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+@backends
+def test_small_layers_are_loops(compiled: Compile, name: str, lengths: list[int] | None) -> None:
+    """In loops, in both directions, with gradients by every argument, inside and by the whole."""
+    layer, gates = getattr(tn, name), {"rnn": 1, "gru": 3, "lstm": 4}[name]
+    states = 2 if name == "lstm" else 1
+    shapes = [(2, 3, 2, 3), *[(2, 4)] * states, (gates * 4, 3), (gates * 4, 4), (gates * 4,), (gates * 4,)]
+    xs, *rest = (RNG.normal(size=s) for s in shapes)
+    ends = None if lengths is None else np.array(lengths)
+
+    def loss(*args: Any) -> Any:
+        found = [layer(*args, lengths=ends, reverse=reverse) for reverse in (False, True)]
+        return sum((i + 1) * (v * v).sum() for i, v in enumerate(v for each in found for v in each))
+
+    def scanned(xs: Any, *rest: Any) -> Any:
+        every = tuple(range(len(shapes)))
+        return tn.scan(lambda c, x: (c, (loss(x, *rest), *tn.grad(loss, every)(x, *rest))), np.float64(0), xs)[1]
+
+    def total(*args: Any) -> Any:
+        return scanned(*args)[0].sum()
+
+    for f in (scanned, tn.grad(total, argnums=tuple(range(len(shapes))))):
+        step, right = compiled(f), f(xs, *rest)
+        for _ in range(2):
+            for one, other in zip(step(xs, *rest), right, strict=True):
+                close(one, other, rtol=1e-11, atol=1e-12)
+        assert not calls_python(step)
+
+
+@backends
+def test_lengths_that_are_refused(compiled: Compile) -> None:
+    x, h, w, u = (RNG.normal(size=s) for s in ((3, 2, 3), (2, 4), (4, 3), (4, 4)))
+    step = compiled(lambda lengths: tn.rnn(x, h, w, u, lengths=lengths)[0])
+    for _ in range(2):
+        close(step(np.array([1, 3])), tn.rnn(x, h, w, u, lengths=np.array([1, 3]))[0], rtol=1e-12)
+    for wrong in ([4, 1], [-1, 1]):
+        with pytest.raises(ValueError, match="lengths"):
+            step(np.array(wrong))

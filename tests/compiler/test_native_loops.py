@@ -25,7 +25,7 @@ indexing.items indexing.positions indexing.selecting indexing.sets indexing.sort
 linalg.decompositions linalg.determinants linalg.eigen
 linalg.factorizations linalg.least_squares linalg.norms linalg.solving products.einsum products.matmul products.vectors
 reductions.counting reductions.cumulative reductions.extremes reductions.moments reductions.nan reductions.statistics
-layers.attention.heads layers.attention.product layers.recurrent.cells
+layers.attention.heads layers.attention.product layers.recurrent.cells layers.recurrent.layers
 layers.convolution.family layers.convolution.transposed layers.dropout layers.embedding
 layers.normalization.batch layers.normalization.group layers.normalization.layer layers.pooling.maximum layers.pooling.mean
 """

@@ -54,7 +54,7 @@ def test_states_may_be_given_and_many_rows_stay_a_call() -> None:
     expected, (h1, c1) = layer(x, (h, c))
     for a, b in ((out, expected), (last, h1), (cells, c1)):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-5)
-    many = np.repeat(x, 3, axis=1)
+    many = np.repeat(x, 48, axis=1)  # more than 50,000 multiply-adds
     np.testing.assert_allclose(run(many)[0].numpy()[:, 1], layer(x)[0].numpy()[:, 0], atol=1e-5)
     assert "call" in [i.name for i in run.variants[-1].program.body]
 

@@ -7,7 +7,6 @@ each weight and one for the inputs follow. Where there is a kernel that pays, it
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence, Set
 from types import ModuleType
@@ -30,7 +29,8 @@ from tapenet.ops.layers.recurrent.sequence import (
 from tapenet.ops.layers.recurrent.steps import STEPS, Turn
 from tapenet.ops.op import Op, derive, op
 from tapenet.ops.registry import Sample, sample
-from tapenet.program.symbols import CannotLower, Symbol
+from tapenet.program import symbol_loops
+from tapenet.program.symbols import CannotLower, Symbol, array_of, builder_of, provided
 from tapenet.typing import Array, Shape
 
 #: What may be differentiated by.
@@ -70,8 +70,11 @@ def _run(
     """
     step = STEPS[kind]
     dtype = check(step.gates, x, initial[0], w_ih, w_hh, b_ih, b_hh, initial[1] if initial[1:] else None, w_hr)
-    turns = Turns(x, lengths, reverse)
+    read = any(isinstance(a, Symbol) for a in (x, *initial, w_ih, w_hh, lengths))
+    turns = _lowered_turns(x, w_ih, w_hh, lengths, reverse, *initial) if read else Turns(x, lengths, reverse)
     x, before = turns.sorted(x, 1, dtype), [turns.sorted(s, 0, dtype) for s in initial]
+    if read:
+        return in_a_program(kind, turns, x, before, w_ih, w_hh, b_ih, b_hh, w_hr)
     plain = products.plain(x, *initial, w_ih, w_hh, b_ih, b_hh, w_hr)
     kernel = _kernel(x, w_ih, w_hh, x) if plain and w_hr is None else None
     if kernel is not None:
@@ -97,15 +100,67 @@ def _run(
         outs = [s[0] for s in seen[1:]]
     out = turns.restored(turns.joined(outs, np.zeros((0, *before[0].shape), dtype)), 1)
     ends = [turns.restored(s if outs else np.copy(s), 0) for s in before]
-    if not plain and not any(
-        isinstance(s, Symbol) for s in ends
-    ):  # for a derivative of higher order, without residuals
+    if not plain:  # for a derivative of higher order, without residuals
         return out, *ends
     states, *cells = (turns.joined([s[k] for s in seen], out) for k in range(len(before)))
     if step.gates == 1:
         return out, *ends, states
     gates = turns.joined([kept[0] for kept in left], shares, 1)
     return out, *ends, gates, states, *cells, turns.joined([kept[1] for kept in left], shares[0])
+
+
+def in_a_program(
+    kind: str, turns: Turns, x: Any, before: Sequence[Any], w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, w_hr: Any = None
+) -> tuple[Any, ...]:  # fmt: skip
+    """The same of symbols: the products of all inputs at once, then a loop whose turns are one product and one step."""
+    step, count = STEPS[kind], len(before)
+    bias, last = biases(kind, b_ih, b_hh)
+    steps, batch, ins = x.shape
+    if batch == 1 or products.plain(w_ih, w_hh):  # all gates at once; weights are constants in frozen programs
+        turned, turned_ih = (np.ascontiguousarray(w.T) if products.plain(w) else w.T for w in (w_hh, w_ih))
+        shares = np.matmul(np.reshape(x, (steps * batch, ins)), turned_ih)
+        shares = np.reshape(shares if bias is None else shares + bias, (steps, batch, w_ih.shape[0]))
+    else:
+        turned = products.columns(w_hh, step.gates)
+        shares = np.swapaxes(products.project(x, w_ih, bias, step.gates), 0, 1)
+        if step.gates == 1:
+            shares, turned = shares[:, 0], turned[0]
+
+    def gates(values: Any) -> Any:
+        """(gate, batch, units), or (batch, units) of one gate, also of (batch, gates · units)."""
+        if step.gates == 1 or values.ndim == 3:
+            return values
+        return np.swapaxes(np.reshape(values, (batch, step.gates, -1)), 0, 1)
+
+    def turn(states: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+        t, share = slices
+        new, kept = step.forward(gates(share), gates(np.matmul(states[0], turned)), states, last)
+        if w_hr is not None:
+            new[0] = np.matmul(new[0], np.swapaxes(w_hr, 0, 1))
+        out = turns.chosen(t, new[0], 0.0)
+        new = [turns.chosen(t, *pair) for pair in zip(new, states, strict=True)]
+        return new, [out, *new, *kept]
+
+    ends, (out, *made) = _over_turns(turn, before, [np.arange(steps), shares], turns.reverse)
+    out, ends = turns.restored(out, 1), [turns.restored(s, 0) for s in ends]
+    first = [np.expand_dims(s, 0) for s in before]
+    pairs = zip(first, made[:count], strict=True)
+    states, *cells = (np.concatenate((new, one) if turns.reverse else (one, new)) for one, new in pairs)
+    if step.gates == 1:
+        return out, *ends, states
+    return out, *ends, np.swapaxes(made[count], 0, 1), states, *cells, made[count + 1]
+
+
+def _over_turns(
+    turn: Callable[[list[Any], list[Any]], tuple[list[Any], list[Any]]], carry: Sequence[Any], xs: list[Any], reverse: bool
+) -> tuple[list[Any], list[Any]]:  # fmt: skip
+    """A loop of symbols; of one turn no loop."""
+    if len(xs[0]) == 1:
+        last, ys = turn([*carry], [x[0] for x in xs])
+        return last, [np.expand_dims(y, 0) for y in ys]
+    builder = symbol_loops.builder_of([*carry, *xs])
+    assert builder is not None
+    return symbol_loops.loop(builder, turn, carry, xs, len(xs[0]), reverse)
 
 
 def _run_native(
@@ -183,7 +238,7 @@ def _grad_samples(r: np.random.Generator) -> list[Sample]:
 
 @op(
     outputs=None,
-    lower=lambda *args: _turn_back(*args),
+    lower=lambda *args: _grad_lowered(*args),
     nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "left", "lengths"),
     memory=MEMORY,
     label=lambda kind: f"{kind.upper() if kind in ('lstm', 'gru') else 'RNN'} gradients",
@@ -304,39 +359,64 @@ def _turns_back(
             now += rest
 
 
-def _turn_back(
+def _grad_lowered(
     kind: str, g_out: Array | None, g_h: Array | None, g_c: Array | None, x: Array, w_ih: Array, w_hh: Array,
     w_hr: Array | None, gates: Array | None, states: Array, cells: Array | None, left: Array | None, lengths: Array | None,
     by: Sequence[str], reverse: bool = False,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """`recurrent_grad` of one turn, as a program computes it: each weight's gradient is one product."""
-    if len(x) != 1 or lengths is not None or w_hr is not None:
+    """`recurrent_grad` as a program computes it: a loop over the turns, then one product for each gradient."""
+    if w_hr is not None:
         raise CannotLower(OPAQUE)
-    before, after = (1, 0) if reverse else (0, 1)
+    turns = _lowered_turns(x, w_ih, w_hh, lengths, reverse, states)
+    x = turns.sorted(x, 1)
+    steps, batch, ins = x.shape
+    before, after = (slice(1, None), slice(None, -1)) if reverse else (slice(None, -1), slice(1, None))
     nothing = np.zeros_like(states[0])
-    dh = nothing if g_h is None else g_h
-    dh = dh if g_out is None else dh + g_out[0]
-    dc = np.copy(nothing if g_c is None else g_c)
-    first = states[None, after] if gates is None else gates[:, 0]
-    d = np.zeros_like(first, shape=(4 if kind == "gru" else len(first), *first.shape[1:]))
-    cell, share = (nothing if a is None else a[i] for a, i in ((cells, before), (left, 0)))
-    rest = STEPS[kind].backward(Turn(first, states[before], states[after], cell, share, dc, d), dh)
-    gru = kind == "gru"
-    by_inputs, by_states = (
-        np.concatenate([d[i] for i in order], axis=-1)
-        for order in (((1, 2, 0), (1, 2, 3)) if gru else [range(len(d))] * 2)
-    )
-    back = np.matmul(by_states, w_hh)
+    every = states[None, after] if gates is None else gates
+    of_turns = {"now": states[before], "then": states[after], "gates": np.swapaxes(every, 0, 1)}
+    if g_out is not None:
+        of_turns["g"] = turns.sorted(g_out, 1)
+    if cells is not None:
+        of_turns["cells"] = cells[before]
+    if left is not None:
+        of_turns["left"] = left
+    order = ((1, 2, 0), (1, 2, 3)) if kind == "gru" else [range(len(every))] * 2
+
+    def turn(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+        dh, dc = carry
+        at = dict(zip(("t", *of_turns), slices, strict=True))
+        upper, by_cells = dh + at["g"] if "g" in at else dh, np.copy(dc)
+        d = np.zeros_like(at["gates"], shape=(4 if kind == "gru" else len(every), *nothing.shape))
+        cell, share = (at.get(name, nothing) for name in ("cells", "left"))
+        rest = STEPS[kind].backward(Turn(at["gates"], at["now"], at["then"], cell, share, by_cells, d), upper)
+        sums = [turns.chosen(at["t"], np.concatenate([d[i] for i in rows], axis=-1), 0.0) for rows in order]
+        back = np.matmul(sums[1], w_hh)
+        back = back if rest is None else back + rest
+        return [turns.chosen(at["t"], *pair) for pair in ((back, dh), (by_cells, dc))], sums
+
+    ends = [nothing if g is None else turns.sorted(g, 0) for g in (g_h, g_c)]
+    (dh, dc), sums = _over_turns(turn, ends, [np.arange(steps), *of_turns.values()], not reverse)
+    by_inputs, by_states = (np.reshape(s, (steps * batch, -1)) for s in sums)
     made: dict[str, Callable[[], Array]] = {
-        "x": lambda: np.matmul(by_inputs, w_ih)[None],
-        "h0": lambda: back if rest is None else back + rest,
-        "c0": lambda: dc,
-        "w_ih": lambda: np.matmul(np.swapaxes(by_inputs, 0, 1), x[0]),
-        "w_hh": lambda: np.matmul(np.swapaxes(by_states, 0, 1), states[before]),
+        "x": lambda: turns.restored(np.reshape(np.matmul(by_inputs, w_ih), x.shape), 1),
+        "h0": lambda: turns.restored(dh, 0),
+        "c0": lambda: turns.restored(dc, 0),
+        "w_ih": lambda: np.matmul(np.swapaxes(by_inputs, 0, 1), np.reshape(x, (steps * batch, ins))),
+        "w_hh": lambda: np.matmul(np.swapaxes(by_states, 0, 1), np.reshape(states[before], (steps * batch, -1))),
         "b_ih": lambda: np.sum(by_inputs, axis=0),
         "b_hh": lambda: np.sum(by_states, axis=0),
     }
     return tuple(made[name]() for name in by)
+
+
+def _lowered_turns(x: Any, w_ih: Any, w_hh: Any, lengths: Any, reverse: bool, *others: Any) -> Turns:
+    """The turns of a layer that a program makes of the formula of one: of few multiply-adds, or of one turn."""
+    if len(x) == 0 or (len(x) != 1 and multiply_adds(x.shape, w_ih.shape, w_hh.shape) >= WORTH):
+        raise CannotLower(OPAQUE)
+    if lengths is not None:
+        lengths = array_of(builder_of(x, w_ih, w_hh, lengths, *others), lengths).astype(np.int64)
+        lengths = provided(lengths, (lengths < 0) | (lengths > len(x)), ValueError, f"lengths must be 0 to {len(x)}")
+    return Turns(x, lengths, reverse)
 
 
 # -- the layers --------------------------------------------------------------------------------------------------
@@ -344,19 +424,10 @@ def _turn_back(
 
 def _layer(**options: object) -> Callable[[Callable[..., tuple[Array, ...]]], Op]:
     """`tn.op` with what the layers have in common. Derivatives of higher order run the formula of a step on tensors: what is
-    saved for `recurrent_grad` holds none. A program is made of the formula of one turn, as a cell in a loop takes; of more it
-    calls the layer."""
+    saved for `recurrent_grad` holds none."""
 
     def define(forward: Callable[..., tuple[Array, ...]]) -> Op:
-        @functools.wraps(forward)
-        def lowered(x: Array, *args: object, **kwargs: object) -> tuple[Array, ...]:
-            if len(x) != 1 and isinstance(x, Symbol):
-                raise CannotLower(OPAQUE)
-            return forward(x, *args, **kwargs)
-
-        made: Op = op(name=None, tell_unused=True, nondiff=("lengths",), reference=derive, lower=lowered, **options)(
-            forward
-        )
+        made: Op = op(name=None, tell_unused=True, nondiff=("lengths",), reference=derive, **options)(forward)
         return made
 
     return define

@@ -15,6 +15,7 @@ from tapenet import kernels
 from tapenet.ops.derived import is_tensor
 from tapenet.ops.layers.recurrent.products import plain
 from tapenet.ops.registry import Sample, sample
+from tapenet.program.symbols import Symbol
 from tapenet.typing import Array, DType, Shape
 
 
@@ -36,10 +37,12 @@ class Turns:
         self.order: Array | None = None
         #: How many rows are at work at each time.
         self.rows = [batch] * steps
-        if lengths is None or is_tensor(
-            type(lengths)
-        ):  # a tensor's numbers are not looked at: then rows stay as they are
+        if isinstance(lengths, Symbol):
+            self.order = np.argsort(-lengths, stable=True)
+            self.lengths = np.take(lengths, self.order)
             return
+        if lengths is None or is_tensor(type(lengths)):
+            return  # a tensor's numbers are not looked at: then rows stay as they are
         found = _checked(np.asarray(lengths), steps, batch)
         if (found[1:] > found[:-1]).any():
             self.order = np.argsort(-found, kind="stable")
