@@ -40,6 +40,7 @@ from tapenet.program.backend import Runner
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
 from tapenet.program.passes import Step, simplify
+from tapenet.program.rehearsal import captured
 from tapenet.program.trees import Structure, container, flatten
 from tapenet.typing import Array
 
@@ -253,7 +254,7 @@ class _Recording:
         are ops that stay calls, though they could be read."""
         call, tape = self.call, self.tape
         outs: list[Tensor] = []
-        with tape:
+        with tape, captured():
             tape.nodes += self.arguments
             tensors = iter(self.given)
             args = rebuild(call.args, lambda _: next(tensors))

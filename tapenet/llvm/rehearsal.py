@@ -27,9 +27,11 @@ class Recorder(Protocol):
 
 
 class _State(threading.local):
-    """Of a thread: whether it rehearses, and what records meanwhile; how many kernels it has begun to compile."""
+    """Of a thread: whether it rehearses, and what records meanwhile; whether it captures what a program runs from then on; how
+    many kernels it has begun to compile."""
 
     on = False
+    captures = False
     record: Recorder | None = None
     begun = 0
 

@@ -19,6 +19,7 @@ from tapenet import kernels
 from tapenet.ops.derived import is_tensor
 from tapenet.ops.registry import is_own
 from tapenet.program import generated
+from tapenet.program.rehearsal import spared
 
 #: Elements from which a fused kernel is quicker than NumPy's passes.
 WORTH = 2048
@@ -78,7 +79,8 @@ class Fused:
 
     def make(self, key: Hashable, values: tuple[object, ...], options: dict[str, object]) -> Callable[..., object]:
         """What gives the results by a kernel, or None where there is none for these values."""
-        if len(self.variants) >= MOST:
+        sizes = [value.size for value in values if isinstance(value, np.ndarray)]
+        if len(self.variants) >= MOST or spared(max(sizes, default=0)):
             return lambda values: None
         made: Callable[..., object] = _variants().kernel(self, values, options)
         self.variants[key] = made

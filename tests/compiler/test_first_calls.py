@@ -23,7 +23,8 @@ from tapenet.compiler import capture, lowering
 from tapenet.llvm import rehearsal
 from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.toolchain import Library
-from tapenet.ops import reading
+from tapenet.ops import reading, variants
+from tapenet.ops.formula import Fused
 from tapenet.ops.op import Op
 from tapenet.program import passes
 from tapenet.program.ir import Program, Value, check
@@ -54,6 +55,34 @@ def test_gradients_kernels_are_begun_in_the_forward_call(monkeypatch: pytest.Mon
     assert len({name for name, _ in begun}) == len(begun)  # none is begun twice
     net.weight.grad = net.bias.grad = None
     assert np.array_equal(captured, step(x).numpy())
+
+
+def test_a_capture_makes_no_kernels_that_its_program_does_not_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Little work runs once by NumPy: where a step is captured, not where it runs in eager mode."""
+    begun: list[str] = []
+    made: list[str] = []
+    whole, kernel = Kernel._begun, variants.kernel
+
+    def begin(self: Kernel, text: str) -> Callable[[], Library]:
+        begun.append(self.name)
+        return whole(self, text)
+
+    def make(fused: Fused, values: tuple[object, ...], options: dict[str, object]) -> Callable[..., object]:
+        made.append(fused.op.name)
+        return kernel(fused, values, options)
+
+    monkeypatch.setattr(Kernel, "_begun", begin)
+    monkeypatch.setattr(variants, "kernel", make)
+    r = np.random.default_rng(0)
+    x, w = r.normal(size=(517, 83)).astype(np.float32), r.normal(size=(83, 71)).astype(np.float32)  # of no other test
+
+    def step(x: np.ndarray, w: np.ndarray) -> tn.Tensor:
+        return F.layer_norm(F.linear(tn.asarray(x), tn.asarray(w).T), (71,))
+
+    captured = tn.compile(step)(x, w).numpy()
+    assert (made, begun) == ([], [])
+    np.testing.assert_allclose(captured, step(x, w).numpy(), rtol=1e-4, atol=1e-5)
+    assert made == ["layer_norm"]
 
 
 def test_kernels_do_not_run_in_a_rehearsal() -> None:

@@ -18,6 +18,7 @@ from tapenet.ops.op import op
 from tapenet.ops.products.cores import with_options
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.program.rehearsal import spared
 from tapenet.program.runs import LONG, column_sums, ones
 from tapenet.typing import Array
 
@@ -278,7 +279,8 @@ def _dot(x: Array, matrix: Array) -> Array:
 
 def _kernel(x: Array, others: tuple[Array | None, ...], across: int, least: int) -> ModuleType | None:
     """The kernels of linear layers, where there may be one for rows x times `across` columns."""
-    if type(x) is not np.ndarray or x.size * across < least or not kernels.fit(x, *others):
+    work = x.size * across
+    if type(x) is not np.ndarray or work < least or spared(work >> 10) or not kernels.fit(x, *others):
         return None
     return kernels.use("linear")
 
