@@ -60,19 +60,16 @@ def _matmul_y(g: Array, x: Array, y_shape: tuple[int, ...]) -> Array:
 def _times(x: Array, y: Array) -> Array:
     """np.matmul(x, y), on the worker threads where it pays."""
     found: Array | None = None
-    if not (type(x) is type(y) is np.ndarray and x.ndim == 2):
-        if type(x) is type(y) is np.ndarray and min(x.ndim, y.ndim) > 1 and x.size * y.shape[-1] >= SHARED:
+    if type(x) is type(y) is np.ndarray:
+        if x.ndim == 2 and y.ndim == 2:
+            found = x.dot(y) if x.size * y.shape[1] < SHARED else _shared(x, y)
+        elif x.ndim == 2 and y.ndim == 1:
+            found = _by_vector(x, y)
+        elif x.ndim == 1 and y.ndim == 2 and not y.flags.forc:
+            found = _by_vector(y.T, x)
+        elif x.ndim > 2 and y.ndim > 1 and x.size * y.shape[-1] >= SHARED:
             found = _stacked(x, y)
-        elif type(x) is type(y) is np.ndarray and x.ndim == 1 and y.ndim == 2 and not y.flags.forc:
-            return _by_vector(y.T, x)
-        found = np.matmul(x, y) if found is None else found
-    elif y.ndim == 2:
-        found = x.dot(y) if x.size * y.shape[1] < SHARED else _shared(x, y)
-    elif y.ndim == 1:
-        found = _by_vector(x, y)
-    else:
-        found = np.matmul(x, y)
-    return found
+    return np.matmul(x, y) if found is None else found
 
 
 def _by_vector(x: Array, y: Array) -> Array:
