@@ -41,6 +41,9 @@ from tapenet.llvm.sharing import ROUNDS, Shared, parts
 
 #: Columns (tiles times batch) that are worked on at a time: V and the products of 64 channels are 256 kB each.
 COLUMNS = 64
+#: Kernels from which flipped ones are transformed in their order, and rows of these that are read at a time: written in the
+#: other order 512 x 512 take 8 ms in place of 2.
+LARGE, DEEP = 1 << 16, 64
 #: What a number of the transformed weights costs, in multiply-adds: it is written, and read again from afar. Of gradients it
 #: costs less beside other sums, which bring weights into another order too.
 TRANSFORM, GRADIENT = 60, 45
@@ -117,14 +120,15 @@ def _apart(size: Number) -> Number:
     return size + 16
 
 
-def transformed(weight: np.ndarray, flipped: bool = False) -> np.ndarray:
+def transformed(weight: np.ndarray, flipped: bool = False, turned: bool = False) -> np.ndarray:
     """U = G g Gᵀ of kernels (outs, channels, 3, 3), as (16, outs, channels). With `flipped` that of the kernels flipped
-    along both axes, as (16, channels, outs). Behind each of the sixteen matrices is a cache line of nothing."""
+    along both axes, as (16, channels, outs), or `turned` as they are. Behind each of the sixteen matrices is a cache line of
+    nothing."""
     outs, channels = weight.shape[:2]
     found = aligned((16, _apart(outs * channels)), weight.dtype)
-    lanes = _lanes(weight.dtype)
-    run = _transform((outs if flipped else channels) % lanes, flipped, weight.dtype.char)
-    length = -(-outs // lanes) if flipped else outs
+    lanes, by_outs = _lanes(weight.dtype), flipped and not turned
+    run = _transform((outs if by_outs else channels) % lanes, flipped, by_outs, weight.dtype.char)
+    length = -(-outs // lanes) if by_outs else outs
     run(length, MOVED * found.size, np.ascontiguousarray(weight), found, outs, channels)
     return found
 
@@ -150,10 +154,11 @@ def convolve(
         out: (outs, height, width, batch), C-contiguous.
         shape: of all this.
     """
-    run = _convolve(shape, x.dtype.char)
+    turned = flipped and weight.shape[0] * weight.shape[1] >= LARGE
+    run = _convolve(shape, x.dtype.char, turned)
     border = zeros(shape.batch * shape.inputs[1], x.dtype)
     scratch = 17 * _rows(shape) * _columns(shape, x.dtype) * x.itemsize
-    u = made_of(weight, ("winograd", flipped), lambda: transformed(weight, flipped))
+    u = made_of(weight, ("winograd", flipped, turned), lambda: transformed(weight, flipped, turned))
     run(_length(shape, x.dtype), shape.multiply_adds, x, border, u, bias, out, scratch, _images(shape, x.dtype))
 
 
@@ -305,24 +310,24 @@ def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None])
 
 
 @functools.lru_cache(maxsize=128)
-def _transform(rest: int, flipped: bool, char: str) -> Shared:
-    """The range is that of the outs; with `flipped` of vectors of them. Lengths are arguments, so that few kernels serve all:
-    only how many channels, or outs with `flipped`, are left over behind whole vectors is known."""
+def _transform(rest: int, flipped: bool, by_outs: bool, char: str) -> Shared:
+    """The range is that of the outs; with `by_outs` of vectors of them. Lengths are arguments, so that few kernels serve all:
+    only how many channels, or outs with `by_outs`, are left over behind whole vectors is known."""
     k = Kernel("winograd_kernels", char)
     weight, u = k.array(1), k.array(1)
     outs, channels = k.integer(), k.integer()
     begin, end = k.range()
-    row: Index = channels * 9 if flipped else 9
+    row: Index = channels * 9 if by_outs else 9
     rows = [row * i for i in range(k.lanes)]
     matrices = _matrices(outs, channels)
 
     def some(o: Value, c: Index, count: int) -> None:
         at = channels * o + c
-        _kernels(k, weight.moved(at * 9), rows, u.moved(outs * c + o if flipped else at), matrices, count, flipped)
+        _kernels(k, weight.moved(at * 9), rows, u.moved(outs * c + o if by_outs else at), matrices, count, flipped)
 
-    length = outs if flipped else channels
+    length = outs if by_outs else channels
     whole = length.op("udiv", length, k.lanes)
-    if flipped:
+    if by_outs:
         for block in k.turns((end < whole).where(end, whole), begin):
             for c in k.turns(channels):
                 some(block * k.lanes, c, k.lanes)
@@ -410,7 +415,8 @@ def _by_g_turned(a: Value, b: Value, c: Value, d: Value) -> tuple[Value, Value, 
 
 
 @functools.lru_cache(maxsize=128)
-def _convolve(shape: Shape, char: str) -> Shared:
+def _convolve(shape: Shape, char: str, turned: bool) -> Shared:
+    """With `turned` the sixteen matrices are transposed, and some of their rows are read at a time: each is another line."""
     k = Kernel("winograd", char, vectors=True)
     n = shape.batch
     x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
@@ -423,11 +429,17 @@ def _convolve(shape: Shape, char: str) -> Shared:
         # Each product goes where the matrix before its own was.
         m = memory.shaped(17, _rows(shape), columns)
         for q in k.turns(16):
-            matrices = [
-                gemm.Matrix(u.at(q), shape.channels, 1),
-                *(gemm.Matrix(m.at(q + i), columns, 1) for i in (1, 0)),
-            ]
-            gemm.write(k, (shape.outs, columns, shape.channels), matrices, k.dtype, False)
+            left = gemm.Matrix(u.at(q), shape.channels, 1)
+            right, out = (gemm.Matrix(m.at(q + i), columns, 1) for i in (1, 0))
+            if not turned:
+                gemm.write(k, (shape.outs, columns, shape.channels), [left, right, out], k.dtype, False)
+                continue
+            for first in k.turns(shape.channels, 0, DEEP):
+                below = shape.channels - first
+                many = (below < DEEP).where(below, DEEP)
+                left = gemm.Matrix(u.at(q, first * shape.outs), 1, shape.outs)
+                right = gemm.Matrix(m.at(q + 1, first), columns, 1)
+                gemm.write(k, (shape.outs, columns, many.name), [left, right, out], k.dtype, (first > 0).name)
         return m
 
     if _narrow(shape, k.dtype):

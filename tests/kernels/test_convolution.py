@@ -89,6 +89,21 @@ def test_winograd(channels: tuple[int, int], size: Any, batch: int, padding: Any
     check(2, size, batch, (*channels, 1), (3, 3), (1, padding, 1), dtype)
 
 
+@pytest.mark.parametrize(("size", "batch", "dtype"), [((7, 9), 16, "f"), ((9, 33), 1, "d")])
+def test_many_kernels_of_winograd_are_read_transposed(
+    size: Any, batch: int, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """By gradients by the input, on one thread and on several."""
+    winograd = importlib.import_module("tapenet.kernels.winograd")
+    made, turned = winograd.transformed, []
+    monkeypatch.setattr(winograd, "transformed", lambda *given: turned.append(given[1:]) or made(*given))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(winograd, "LARGE", 0)
+    for threads in (1, 3):
+        many_threads(monkeypatch, threads)
+        check(2, size, batch, (33, winograd.DEEP + 6, 1), (3, 3), (1, 1, 1), dtype)
+    assert turned == [(False, False), (True, True)] * 2
+
+
 GATHERED = [
     (2, (9, 8), 1, (32, 12, 1), (3, 3), (1, 1, 1)),
     (2, (9, 8), 3, (16, 20, 2), (5, 3), (1, (2, 1), 1)),
