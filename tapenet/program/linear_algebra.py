@@ -5,6 +5,7 @@ Native code runs the loops that NumPy runs (`native/linear_algebra`), so that re
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -81,6 +82,18 @@ def solved_triangle(
     return out
 
 
+def factors(a: Array) -> tuple[Array, Array]:
+    """L (its diagonal of ones left out) and U of matrices (..., m, n) in one array, and LAPACK's pivots from 0."""
+    import scipy.linalg  # which is large: only a program that needs it loads it
+
+    packed, pivots = np.empty_like(a), np.empty((*a.shape[:-2], min(a.shape[-2:])), np.int32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is singular: programs do not warn
+        for place in np.ndindex(a.shape[:-2]):
+            packed[place], pivots[place] = scipy.linalg.lu_factor(a[place], check_finite=False)
+    return packed, pivots
+
+
 _SQUARE = _always("(m,m)->(m,m)")
 _EIGEN = "Eigenvalues did not converge"
 _SVD = "SVD did not converge"
@@ -90,6 +103,7 @@ ROWS: dict[str, Row] = {
     "eigh": Row(np.linalg.eigh, "a", _always("(m,m)->(m),(m,m)"), _upper("eigh"), _EIGEN),
     "eigvalsh": Row(np.linalg.eigvalsh, "a", _always("(m,m)->(m)"), _upper("eigvalsh"), _EIGEN),
     "inv": Row(np.linalg.inv, "a", _SQUARE, _loops("inv"), "Singular matrix"),
+    "lu_factor": Row(factors, "a", _always("(m,n)->(m,n),(k)"), _loops()),
     "qr": Row(
         np.linalg.qr,
         "a",
@@ -138,7 +152,8 @@ def _infer(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
                 raise ValueError(f"{name} of {[a.shape for a in args]}")
     sizes["k"] = min(sizes["m"], sizes.get("n", sizes["m"]))
     lead = leading(name, args)
-    return [Spec((*lead, *(sizes[size] for size in names)), args[0].dtype) for names in axes(after)]
+    found = [Spec((*lead, *(sizes[size] for size in names)), args[0].dtype) for names in axes(after)]
+    return [found[0], found[1]._replace(dtype=np.dtype(np.int32))] if name == "lu_factor" else found
 
 
 def _evaluate(name: str, *args: Array, **params: object) -> Results:
@@ -157,8 +172,9 @@ def over_lanes(
 
 for _name, _row in ROWS.items():
     PRIMITIVES[_name] = Primitive(
-        "linear algebra", partial(_infer, _name), partial(_evaluate, _name), _row.args, f"np.linalg.{_name}({_row.args})",
-        "as NumPy's function, float64",
+        "linear algebra", partial(_infer, _name), partial(_evaluate, _name), _row.args,
+        f"{'scipy' if _name == 'lu_factor' else 'np'}.linalg.{_name}({_row.args})",
+        "as the function, float64; pivots int32" if _name == "lu_factor" else "as NumPy's function, float64",
     )  # fmt: skip
     batching.RULES[_name] = over_lanes
 
@@ -201,6 +217,16 @@ def solve_triangular(
     flags = {"lower": lower, "transposed": transposed, "unit": unit, "refuses": refuses}
     (made,) = _emit("solve_triangular", a, b[:, None] if vector else b, **flags)
     return made[..., 0] if vector else made
+
+
+def lu_factor(a: Operand) -> tuple[Symbol, Symbol]:
+    """`factors` of a symbol."""
+    builder = builder_of(a)
+    given = array_of(builder, a)
+    if given.dtype.char not in "fd" or not given.size:
+        raise CannotLower(f"factors of {given.dtype}, or without elements")
+    packed, pivots = builder.several("lu_factor", given.astype(np.float64).value)
+    return Symbol(builder, packed).astype(given.dtype), Symbol(builder, pivots)
 
 
 def _triangle(UPLO: str) -> str:

@@ -258,6 +258,12 @@ def _times(ufunc: np.ufunc, over: float, under: float, x: Any) -> Any:
     return x.astype(dtype) * (dtype.type(over) / dtype.type(under))
 
 
+def _triangle(of_lower: bool, m: Any, k: int = 0) -> Any:
+    rows, columns = m.shape[-2:]
+    lower = np.tri(rows, columns, k if of_lower else k - 1, bool)
+    return np.where(lower if of_lower else ~lower, m, np.zeros((), m.dtype))
+
+
 def _sinc(x: Any) -> Any:
     if x.dtype.kind == "c":
         raise CannotLower("sinc of complex numbers")
@@ -575,6 +581,8 @@ FUNCTIONS |= {
     np.repeat: _repeat,
     np.roll: _roll,
     np.take: _take,
+    np.tril: partial(_triangle, True),
+    np.triu: partial(_triangle, False),
     np.take_along_axis: _take_along_axis,
     np.tile: _tile,
     np.vecdot: _vecdot,

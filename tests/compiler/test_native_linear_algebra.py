@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -320,3 +322,55 @@ def test_systems_are_solved_by_factors_without_python(compiled: Compile, trans: 
         runner = step.variants[0].runner
         if hasattr(runner, "module") and entry.usable():
             assert not runner.module.called_back
+
+
+@pytest.mark.parametrize("name", ["lu_factor", "lu", "order", "permuted"])
+@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)])
+@backends
+def test_triangular_factors(compiled: Compile, shape: tuple[int, int], name: str) -> None:
+    """In loops, with gradients inside and by the whole; and what is not finite is refused."""
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    options = {"order": {"p_indices": True}, "permuted": {"permute_l": True}}.get(name, {})
+    f = partial(linalg.lu_factor if name == "lu_factor" else linalg.lu, **options)
+
+    def loss(a: Any) -> Any:
+        return sum((i + 1) * (v * v).sum() for i, v in enumerate(f(a)) if v.dtype.kind == "f")
+
+    def total(stack: Any) -> Any:
+        return tn.scan(lambda c, a: (c + loss(a), None), np.float64(0), stack)[0]
+
+    def scanned(stack: Any) -> Any:
+        return tn.scan(lambda c, a: (c, (*f(a), tn.grad(loss)(a))), np.float64(0), stack)[1]
+
+    stack = RNG.normal(size=(3, *shape))
+    step, gradient = compiled(scanned), compiled(tn.grad(total))
+    right, slopes = scanned(stack), tn.grad(total)(stack)
+    for _ in range(2):
+        for found, one in zip(step(stack), right, strict=True):
+            assert found.dtype == one.dtype
+            np.testing.assert_allclose(found, one, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(gradient(stack), slopes, rtol=1e-9, atol=1e-11)
+    assert not calls_python(step)
+    assert not calls_python(gradient)
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        step(stack * np.nan)
+
+
+@backends
+def test_factors_of_other_matrices(compiled: Compile) -> None:
+    """Of float32, transposed ones, a singular one, and over lanes."""
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    a = RNG.normal(size=(3, 4, 4)).astype(np.float32)
+    a[1, 2] = a[1, 1]
+    step = compiled(lambda a: linalg.lu_factor(a.T[::-1]))
+    lanes = compiled(tn.vmap(linalg.lu_factor))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        every = [linalg.lu_factor(x) for x in a]
+        for _ in range(2):
+            for x in a:
+                (found, pivots), (right, others) = step(x), linalg.lu_factor(x.T[::-1])
+                np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
+                np.testing.assert_array_equal(pivots, others)
+            for found, right in zip(lanes(a), zip(*every, strict=True), strict=True):
+                np.testing.assert_allclose(found, np.stack(right), rtol=1e-4, atol=1e-5)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.llvm import blas
+from tapenet.llvm import blas, lapack
 from tapenet.llvm.emitter import literal, load, store
 from tapenet.llvm.inner_loops import INVALID, InnerLoop, call, errors, inner_loop
 from tapenet.llvm.loops import Access, copy, offset
@@ -22,6 +22,7 @@ from tapenet.typing import Shape
 
 _BYTE = np.dtype(np.int8)
 _WORD = np.dtype(np.int64)
+_PIVOT = np.dtype(np.int32)
 
 
 def loops(instruction: Instruction) -> list[InnerLoop] | None:
@@ -29,6 +30,8 @@ def loops(instruction: Instruction) -> list[InnerLoop] | None:
     found = []
     if instruction.name == "solve_triangular":  # BLAS's
         return [] if blas.find() else None
+    if instruction.name == "lu_factor":
+        return [] if lapack.getrf() else None
     row = ROWS[instruction.name]
     try:
         module = importlib.import_module("numpy.linalg._umath_linalg")
@@ -41,8 +44,8 @@ def loops(instruction: Instruction) -> list[InnerLoop] | None:
 
 
 def workspace(instruction: Instruction) -> int:
-    """Bytes that an instruction needs for itself: of a QR factorisation what LAPACK gives of one matrix."""
-    if instruction.name != "qr":
+    """Bytes that an instruction needs for itself: of a factorisation what LAPACK gives of one matrix."""
+    if instruction.name not in ("qr", "lu_factor"):
         return 0
     m, n = instruction.args[0].shape[-2:]
     return (m * n + min(m, n)) * instruction.args[0].dtype.itemsize
@@ -100,8 +103,9 @@ class _Writer(Writer):
         if error and found:
             code.needs.add(errors())
             code.emit(f"call i32 @{errors()}()")  # what was before is no error of this
-        whole = instruction.name in ("qr", "solve_triangular")  # of one matrix after the other
-        if whole and not found:
+        one = {"qr": self.qr, "solve_triangular": self.triangle, "lu_factor": self.factors}.get(instruction.name)
+        whole = one is not None  # of one matrix after the other
+        if instruction.name == "solve_triangular":
             self.zero = code.cell(_WORD)
             code.line(f"  store i64 0, ptr {self.zero}")
 
@@ -113,8 +117,8 @@ class _Writer(Writer):
                     lambda i: walk(axis + 1, [offset(code, p, i, s, _BYTE) for p, s in zip(at, moved, strict=True)]),
                 )
                 return
-            if whole:
-                self.qr(found, at, rests) if found else self.triangle(at, rests)
+            if one is not None:
+                one(found, at, rests)
                 return
             arrays = [_Array(p, s[-1] if s else 0, rest) for p, s, rest in zip(at, steps, rests, strict=True)]
             self.call(
@@ -125,7 +129,7 @@ class _Writer(Writer):
             )
 
         walk(0, begins)
-        if not found:
+        if instruction.name == "solve_triangular":
             wrong = code.emit(f"icmp ne i64 {load(code, self.zero, _WORD)}, 0")
             if self.instruction.params["refuses"] and not self.instruction.params["unit"]:
                 raising.write(code, wrong, np.linalg.LinAlgError, error, self.parameter(raising.STATUS))
@@ -141,7 +145,32 @@ class _Writer(Writer):
         steps = [*(a.step for a in arrays), *(s for a in arrays for s in a.strides)]
         call(self.code, loop, [a.pointer for a in arrays], lengths, steps)
 
-    def triangle(self, at: Sequence[str], strides: Sequence[Shape]) -> None:
+    def factors(self, _: Sequence[InnerLoop], at: Sequence[str], strides: Sequence[Shape]) -> None:
+        """LAPACK factors a copy by columns; its pivots count from 1."""
+        code, dtype, n, m = self.code, self.instruction.args[0].dtype, self.sizes["n"], self.sizes["m"]
+        assert self.workspace is not None
+        columns = Access(self.parameter(self.workspace), (1, m), dtype)
+        pivots = offset(code, columns.pointer, m * n, 1, dtype)
+        given, packed = (
+            Access(p, tuple(x // dtype.itemsize for x in s), dtype) for p, s in zip(at[:2], strides, strict=False)
+        )
+        copy(code, (m, n), given, columns)
+        cells = [code.cell(_PIVOT) for _ in range(4)]
+        for cell, number in zip(cells, (m, n, m, 0), strict=True):
+            code.line(f"  store i32 {number}, ptr {cell}")
+        code.needs.add(lapack.GETRF)
+        rows, width, apart, singular = cells
+        arguments = rows, width, columns.pointer, apart, pivots, singular
+        code.line(f"  call void @{lapack.GETRF}({', '.join(f'ptr {a}' for a in arguments)})")
+        copy(code, (m, n), columns, packed)
+
+        def pivot(i: str) -> None:
+            number = code.emit(f"sub i32 {load(code, offset(code, pivots, i, 1, _PIVOT), _PIVOT)}, 1")
+            store(code, number, offset(code, at[2], i, strides[2][0], _BYTE), _PIVOT)
+
+        code.loop(min(m, n), pivot)
+
+    def triangle(self, _: Sequence[InnerLoop], at: Sequence[str], strides: Sequence[Shape]) -> None:
         """BLAS solves where the right side is: so that is copied to the result first."""
         code, dtype, params = self.code, self.instruction.args[0].dtype, self.instruction.params
         m, n = self.sizes["m"], self.sizes["n"]

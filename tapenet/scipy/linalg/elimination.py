@@ -65,11 +65,29 @@ def _lu_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
     return rows(_lu_gradient(g[1], g[2], out[1], out[2]), out[0])
 
 
+def _factors_program(a: Any, check_finite: bool) -> tuple[Any, ...]:
+    """The order of rows p, L and U with a = L[p] @ U."""
+    packed: Any
+    packed, pivots = linear_algebra.lu_factor(finite(a, check_finite))
+    return (np.argsort(order_of_pivots(pivots, packed.shape[-2])).astype(np.int32), *_unpacked(packed))
+
+
+def _permuted_program(a: Any, check_finite: bool) -> tuple[Any, ...]:
+    order, lower, upper = _factors_program(a, check_finite)
+    return lower[order], upper
+
+
+def _with_matrix_program(a: Any, check_finite: bool) -> tuple[Any, ...]:
+    order, lower, upper = _factors_program(a, check_finite)
+    return (order[:, None] == np.arange(a.shape[-2])).astype(lower.dtype), lower, upper
+
+
 @op(
     name="lu",
     outputs=3,
     nondiff_outputs=(0,),
     sequences=(),
+    lower=_factors_program,
     a=_lu_rule,
     vmap="leading",
     formula="p, L, U with a = L[p] @ U",
@@ -95,6 +113,7 @@ def _permuted_rule(g: tuple[Array, ...], a: Array) -> Array:
     name="lu",
     outputs=2,
     sequences=(),
+    lower=_permuted_program,
     a=_permuted_rule,
     vmap="leading",
     formula="P @ L and U with a = P @ L @ U",
@@ -110,6 +129,7 @@ def _lu_permuted(a: Array, check_finite: bool) -> tuple[Array, ...]:
     outputs=3,
     nondiff_outputs=(0,),
     sequences=(),
+    lower=_with_matrix_program,
     a=lambda g, out: np.matmul(out[0], _lu_gradient(g[1], g[2], out[1], out[2])),
     vmap="leading",
     formula="P, L, U with a = P @ L @ U",
@@ -205,6 +225,7 @@ def _lu_factor_rule(g: tuple[Array, ...], out: tuple[Array, ...]) -> Array:
     outputs=2,
     nondiff_outputs=(1,),
     sequences=(),
+    lower=lambda a, overwrite_a, check_finite: linear_algebra.lu_factor(finite(a, check_finite)),
     a=_lu_factor_rule,
     vmap=LEADING,
     formula="L − 1 + U and the pivots, as LAPACK has them",
