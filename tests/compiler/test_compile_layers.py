@@ -278,3 +278,10 @@ def test_training_and_evaluation_take_turns(compiled: Compile) -> None:
     half = len(results) // 2
     for found, expected in zip(results[half:], results[:half], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_cross_entropy_of_classes_is_read() -> None:
+    r = np.random.default_rng(0)
+    f = tn.compile(tn.grad(F.cross_entropy), backend="numpy")
+    f(r.normal(size=(5, 4)), labels(r, 5))
+    assert f.variants[0].called == []

@@ -165,7 +165,7 @@ def cross_entropy(
         loss = loss * (1 - label_smoothing)
     if counts is None or unit is None:
         loss = loss if shared is None else loss + shared
-        whole = np.array(1, input.dtype) if whole is None else whole + (1 - label_smoothing)
+        whole = np.ones(sums.shape, input.dtype) if whole is None else whole + (1 - label_smoothing)
         return reduce_loss(_by_position(loss, axis, reduction), reduction), centre, sums, whole, divisor
     counts, unit = np.reshape(counts, sums.shape), kept(unit)
     with np.errstate(invalid="ignore"):  # what is ignored may be infinite
