@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -294,3 +296,19 @@ def test_float16_is_rounded_at_the_end_alone(name: str) -> None:
         expected = expected.detach().numpy()
         step = np.spacing(np.maximum(abs(expected), 1e-3).astype(np.float16)).astype(float)
         assert (abs(found.data - expected) <= ulps / 2 * step * 1.01).all()
+
+
+@pytest.mark.parametrize("op", [tn.relu, tn.relu6])
+def test_rectifiers_hold_their_result_alone(op: Any) -> None:
+    numbers = np.array([-1.0, 0.0, 2.0, 6.0, 7.0, np.nan])
+    x = tn.tensor(numbers, requires_grad=True)
+    y = x * 1.0
+    held = weakref.ref(y.data)
+    z = op(y)
+    del y
+    gc.collect()
+    assert held() is None
+    z.sum().backward()
+    inside = [0, 0, 1, 1, 1, 1] if op is tn.relu else [0, 0, 1, 0, 0, 1]
+    assert x.grad is not None
+    assert x.grad.numpy().tolist() == inside
