@@ -83,6 +83,32 @@ def test_in_a_loop_that_trains(compiled: Compile) -> None:
     assert not calls_python(step)
 
 
+@pytest.mark.parametrize("mask", [None, "truth"])
+@backends
+def test_dropout_in_a_loop(compiled: Compile, mask: str | None) -> None:
+    """Numbers are drawn in the turns by NumPy's functions: the same as in eager mode, also for the gradient."""
+    given = CALLS[mask] if mask else {}
+
+    def loss(x: Any) -> Any:
+        return (F.scaled_dot_product_attention(x, K[0], V[0], dropout_p=0.3, **given) ** 2).sum()
+
+    def scanned(xs: Any) -> Any:
+        return tn.scan(lambda c, x: (c, (loss(x), tn.grad(loss)(x))), np.float64(0), xs)[1]
+
+    def total(xs: Any) -> Any:
+        return tn.scan(lambda c, x: (c + loss(x), None), np.float64(0), xs)[0]
+
+    for f in (scanned, tn.grad(total)):
+        step = compiled(f)
+        for seed in range(3):
+            tn.random.seed(seed)
+            right = f(Q)
+            tn.random.seed(seed)
+            for found, one in zip(step(Q), right, strict=True):
+                np.testing.assert_allclose(found, one, rtol=1e-11, atol=1e-13)
+        assert not calls_python(step)
+
+
 def test_many_scores_are_those_of_the_kernel() -> None:
     pytest.importorskip("llvmlite")
     length = int(np.sqrt(kernel_dispatch.FORMULA / 32)) + 1

@@ -36,7 +36,7 @@ LEFT = {
     "argpartition partition": "their order is no other function's",
     "packbits unpackbits": "bits are no elements",
     "eig eig_factors eigvals nearest_order": "values say whether they are complex",
-    "attention_kept": "its generator is made in Python",
+    "attention_kept": "its generator is made in Python; it serves many scores alone",
     "max_pool_with_indices": "places are counted in integers of several kinds",
     "logcumsumexp": "no primitive goes along an axis so",
     "lstsq pinv stein": "a sum of which values say when it has converged",

@@ -18,7 +18,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.activations.softmax import softmax
 from tapenet.ops.layers.attention import kernel_dispatch, tiled, whole
 from tapenet.ops.op import op
-from tapenet.ops.random import integers
+from tapenet.ops.random import Chances, integers, random_draw
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import astype, unbroadcast
 from tapenet.program.symbols import CannotLower
@@ -129,8 +129,8 @@ def _reference(
 ) -> Array:
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     if seed is not None:
-        factor = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
-        weights = weights * attention_kept(seed, weights.shape, dropout_p) * factor
+        left = seed if seed.dtype.kind == "b" else attention_kept(seed, weights.shape, dropout_p)
+        weights = whole.dropped(weights, left, dropout_p)
     return np.matmul(weights, value)  # type: ignore[no-any-return]
 
 
@@ -189,12 +189,13 @@ def _lowered(
     dropout_p: float = 0.0, is_causal: bool = False, scale: float = 1.0,
 ) -> tuple[Array, ...]:  # fmt: skip
     shape = _shape(query, key, value, attn_mask)
-    if seed is not None or not _small(shape, query, value):
+    if (seed is not None and seed.dtype.kind != "b") or not _small(shape, query, value):
         raise CannotLower(_OPAQUE)
     query, key, value = _stretched(shape, query, key, value)
     weights = attention_weights(query, key, _full(attn_mask, shape), is_causal, scale)
-    out = np.matmul(weights, value)
-    return np.reshape(out, (*shape[:-1], out.shape[-1])), weights, np.empty(0, bool), np.empty(0, out.dtype)
+    out = np.matmul(weights if seed is None else whole.dropped(weights, seed, dropout_p), value)
+    left = np.empty(0, bool) if seed is None else seed
+    return np.reshape(out, (*shape[:-1], out.shape[-1])), weights, left, np.empty(0, out.dtype)
 
 
 def _grad_lowered(
@@ -203,14 +204,16 @@ def _grad_lowered(
     scale: float = 1.0, mask_gradient: bool = False,
 ) -> tuple[Array, ...]:  # fmt: skip
     shape = _shape(query, key, value, attn_mask)
-    if seed is not None or not _small(shape, query, value):
+    if (seed is not None and seed.dtype.kind != "b") or not _small(shape, query, value):
         raise CannotLower(_OPAQUE)
     shapes = query.shape, key.shape, value.shape
     g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
-    by_weights = np.matmul(g, np.swapaxes(value, -1, -2)) - np.sum(g * out, axis=-1, keepdims=True)
-    by_scores = by_weights * weights
+    by_weights, used = np.matmul(g, np.swapaxes(value, -1, -2)), weights
+    if seed is not None:
+        by_weights, used = (whole.dropped(a, seed, dropout_p) for a in (by_weights, weights))
+    by_scores = (by_weights - np.sum(g * out, axis=-1, keepdims=True)) * weights
     by_query, by_key = np.matmul(by_scores, key) * scale, np.matmul(np.swapaxes(by_scores, -1, -2), query) * scale
-    by_value = np.matmul(np.swapaxes(weights, -1, -2), g)
+    by_value = np.matmul(np.swapaxes(used, -1, -2), g)
     found = tuple(unbroadcast(d, s) for d, s in zip((by_query, by_key, by_value), shapes, strict=True))
     if attn_mask is None or not mask_gradient:
         return found
@@ -264,7 +267,8 @@ def attention(
 
     Args:
         query, key, value, attn_mask, dropout_p, is_causal: see there. A mask of floats has their dtype.
-        seed: an integer from which the numbers for dropout follow; None for no dropout.
+        seed: which weights dropout leaves, truths in the shape of the scores; or an integer from which that follows; None for
+            no dropout.
         scale: factor of the scores.
 
     Returns:
@@ -412,6 +416,13 @@ def _grouped(
     return query, np.expand_dims(key, -3), np.expand_dims(value, -3), attn_mask
 
 
+def _drawn(shape: Shape, dropout_p: float, rng: np.random.Generator | int | None) -> Array:
+    """What dropout leaves of few scores, which native code can draw; of many a seed of it, since they are not kept."""
+    if math.prod(shape) > WHOLE:
+        return array_like(integers(0, 2**63 - 1, rng=rng))
+    return array_like(random_draw(Chances(shape, dropout_p, False), rng))
+
+
 @derived(
     samples=lambda r: [
         sample(*_normal(r)),
@@ -474,11 +485,11 @@ def scaled_dot_product_attention(
         raise ValueError(
             f"scaled_dot_product_attention: dropout_p={dropout_p} is no probability: give a number from 0 to 1"
         )
-    seed = integers(0, 2**63 - 1, rng=rng) if dropout_p > 0 else None
     shape = None
     if enable_gqa and query.shape[:-2] != key.shape[:-2]:
         shape = query.shape[:-1]
         query, key, value, attn_mask = _grouped(query, key, value, attn_mask)
+    seed = None if dropout_p == 0 else _drawn(_shape(query, key, value, attn_mask), dropout_p, rng)
     factor = usual_scale(query) if scale is None else scale
     out = attention(query, key, value, attn_mask, seed, dropout_p, is_causal, factor)
     return out if shape is None else np.reshape(out, (*shape, out.shape[-1]))

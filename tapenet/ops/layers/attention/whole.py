@@ -87,7 +87,7 @@ def forward(
     if seed is None:
         np.matmul(weights, value, out=out)
     else:
-        left = kept(seed, (), weights.shape, dropout_p)
+        left = seed if seed.dtype.kind == "b" else kept(seed, (), weights.shape, dropout_p)
         np.matmul(dropped(weights, left, dropout_p), value, out=out)
     return out, weights, left
 
