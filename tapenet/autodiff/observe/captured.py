@@ -8,12 +8,13 @@ for each op, as eager calls are, since to compile Python takes longer than all c
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tapenet.autodiff import record
-from tapenet.autodiff.node import SHAPES, Output, Traced, intern_shape, next_number
+from tapenet.autodiff.node import SHAPES, Node, Output, Traced, intern_shape, next_number
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import failures
@@ -24,11 +25,27 @@ from tapenet.ops.stack_frames import user_line
 from tapenet.program.arguments import elements
 from tapenet.program.low import any_low, is_inexact
 from tapenet.program.rehearsal import begun
-
-if TYPE_CHECKING:
-    from tapenet.autodiff.observe.capture import Capture
+from tapenet.typing import Array
 
 ndarray = np.ndarray
+
+
+class Taking(Protocol):
+    """A capture, as far as a quick call knows it (`Capture`)."""
+
+    nodes: list[Node]
+    constants: set[Node | None]
+    gone: Mapping[Node | None, Traced]
+    line: str | None
+
+    def owns(self, node: Node) -> None:
+        """Note that its results have memory of their own."""
+
+    def note(self, node: Node, picks: Sequence[Node], outs: Sequence[Array], flows: tuple[bool, ...]) -> None:
+        """Note what is known of its results."""
+
+    def compile_gradient(self, node: Node, outs: Sequence[Tensor]) -> None:
+        """Have the kernels of its gradient compiled."""
 
 
 class _Form(NamedTuple):
@@ -74,7 +91,7 @@ def needed(op: Op, flows: tuple[bool, ...]) -> frozenset[str]:
     return frozenset([name for n in (wanted if op.joint is None else ("",)) for name in op.needs[n]])
 
 
-def captured(tape: Capture, op: Op, *args: Any, **kwargs: Any) -> object:
+def captured(tape: Taking, op: Op, *args: Any, **kwargs: Any) -> object:
     """Record a call of an op of tapenet's on plain arguments; leave any other to the general recorder."""
     form = None if op.opens else _form(op)
     if form is None or len(args) > len(form.positional):
