@@ -59,7 +59,7 @@ def test_results_of_each_call_are_its_own(name: str) -> None:
 
 def test_a_call_of_little_takes_no_detour() -> None:
     """By a lock, a place for its result and BLAS's number of threads, which together take as long as many an op."""
-    f = tn.compile(lambda x: np.linalg.pinv(x))
+    f = tn.compile(lambda x: np.unwrap(x))
     for size, detour in ((8, False), (int((LITTLE / 8) ** 0.5), True)):
         for _ in range(2):
             f(np.eye(size))
