@@ -63,6 +63,10 @@ def _key_of(values: Sequence[Any]) -> tuple[object, ...]:
     )
 
 
+#: Formulas that NumPy runs by SciPy, which takes 0.15 s to load: a kernel is quicker even for one call.
+_BY_SCIPY = frozenset({"erf", "erfc", "gelu", "normal_cdf"})
+
+
 class Fused:
     """A function of arrays that runs as one kernel where they are large: an op's forward, or a gradient rule.
 
@@ -80,7 +84,8 @@ class Fused:
     def make(self, key: Hashable, values: tuple[object, ...], options: dict[str, object]) -> Callable[..., object]:
         """What gives the results by a kernel, or None where there is none for these values."""
         sizes = [value.size for value in values if isinstance(value, np.ndarray)]
-        if len(self.variants) >= MOST or spared(max(sizes, default=0)):
+        spares = spared(max(sizes, default=0)) and self.op.name not in _BY_SCIPY
+        if len(self.variants) >= MOST or spares:
             return lambda values: None
         made: Callable[..., object] = _variants().kernel(self, values, options)
         self.variants[key] = made

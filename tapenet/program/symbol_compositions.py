@@ -264,15 +264,6 @@ def _triangle(of_lower: bool, m: Any, k: int = 0) -> Any:
     return np.where(lower if of_lower else ~lower, m, np.zeros((), m.dtype))
 
 
-def _sinc(x: Any) -> Any:
-    if x.dtype.kind == "c":
-        raise CannotLower("sinc of complex numbers")
-    y = math.pi * x
-    zero = y == 0
-    y = np.where(zero, 1, y)
-    return np.where(zero, 1, np.sin(y) / y)
-
-
 def _isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
     builder = builder_of(a, b)
     a, b = array_of(builder, a), array_of(builder, b)
@@ -552,7 +543,6 @@ FUNCTIONS |= {
     np.nanmedian: _nanmedian,
     np.nanstd: lambda *args, **kwargs: np.sqrt(_nanvar(*args, **kwargs)),
     np.nanvar: _nanvar,
-    np.sinc: _sinc,
     np.unravel_index: _unravel_index,
     np.digitize: _digitize,
     np.heaviside: _heaviside,

@@ -17,6 +17,7 @@ from tapenet.program.differentiating import DEFINITIONS, NoDerivative
 from tapenet.program.ir import Constant, Program, Value
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import ADDED, NAMES, PRIMITIVES, Spec, loop_dtypes
+from tapenet.scipy.linalg import elimination as _factors  # noqa: F401  whose op lu_factor is differentiated as
 from tests.program import differentiated
 from tests.program.differentiated import free, of_law, to_second_order
 from tests.program.native.generate import Loops, Rows
@@ -97,6 +98,7 @@ STRUCTURES: dict[str, tuple[Made, tuple[tuple[int, ...], ...]]] = {
             "qr": {"mode": "reduced"}, "slogdet": {}, "svd": {"full_matrices": False}, "svdvals": {},
         }.items()
     },
+    "lu_factor": (lambda b, x: b.several("lu_factor", _apart(b, x))[0], ((2, 3, 3),)),
     "sort": (lambda b, x: b.emit("sort", x, axis=0, kind="quicksort"), ((4, 3),)),
     "cummax": (lambda b, x: b.emit("cummax", x, axis=1), ((2, 4),)),
     "cummin": (lambda b, x: b.emit("cummin", x, axis=0), ((4, 2),)),

@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import op
+from tapenet.ops.registry import numpy_functions
 from tapenet.program import linear_algebra, symbol_loops
 from tapenet.program.symbols import CannotLower
 from tapenet.scipy.linalg.definition import (
@@ -246,6 +247,9 @@ def lu_factor(a: Array, overwrite_a: bool = False, check_finite: bool = True) ->
             [0.5, 4. ]])
     """
     return tuple(library().lu_factor(a, check_finite=check_finite))
+
+
+numpy_functions[linear_algebra.factors] = lu_factor  # as which programs differentiate the primitive
 
 
 def _lu_solve_rule(g: Array, out: Array, lu: Array, piv: Array, b: Array, trans: int) -> dict[str, Array]:
