@@ -288,7 +288,8 @@ class Body(Capture):
         for place, tensor in zip(self.saved, saved, strict=True):
             if place is not None:
                 drawn.setdefault(place[0], {})[place[1]] = tensor
-        return record_again(self.nodes, self.results[: len(self.results) - len(self.saved)], given, drawn)
+        results = self.results[: len(self.results) - len(self.saved)]
+        return record_again(self.nodes, results, self.ends, given, drawn)
 
 
 def bodies(node: Node) -> list[Body]:

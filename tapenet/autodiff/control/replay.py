@@ -170,6 +170,7 @@ def output(node: Node) -> tuple[Node, int]:
 def record_again(
     nodes: Iterable[Node],
     results: Iterable[Traced | Array],
+    ends: Iterable[Node | None],
     given: Mapping[Node, Tensor],
     drawn: Mapping[Node, Mapping[int, Tensor]],
 ) -> list[Tensor]:
@@ -178,6 +179,7 @@ def record_again(
     Args:
         nodes: a capture's nodes in order.
         results: what to return.
+        ends: what the gradient of each result flowed to at the capture; None for what was detached.
         given: the tensors for the inputs.
         drawn: for each random op what it gave, by output, as far as that is used. Nothing is drawn anew.
 
@@ -220,10 +222,13 @@ def record_again(
             args[DRAWN] = [known[i] for i in range(len(known))]
         out = op.apply(op, args)
         values.update({(node, i): tensor for i, tensor in enumerate(out if isinstance(out, tuple) else (out,))})
-    return [look_up(r.node) if isinstance(r, Traced) else Tensor._of(r) for r in results]
+    return [
+        _argument(look_up, r, end, False) if isinstance(r, Traced) else Tensor._of(r)
+        for r, end in zip(results, ends, strict=True)
+    ]
 
 
-def _argument(look_up: Callable[[Node | None], Tensor], value: object, parent: Any, is_input: bool) -> object:
+def _argument(look_up: Callable[[Node | None], Tensor], value: object, parent: Any, is_input: bool) -> Any:
     """An argument of a call that is made again on tensors."""
     if isinstance(value, Traced):
         tensor = look_up(value.node)
