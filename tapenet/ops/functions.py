@@ -62,6 +62,10 @@ class OpFunction(Function):
         self._count = op.outputs if outputs is None else len(outputs)
         self.outputs = self._found() if outputs is None else tuple(outputs)
 
+    @property
+    def draws(self) -> tuple[str, ...]:
+        return ()  # an op that draws is called
+
     @cached_property
     def ordered(self) -> bool:
         return self.op.ordered is not None

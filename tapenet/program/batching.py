@@ -7,7 +7,7 @@ rule for every primitive, in terms of primitives: no op says anything about it, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +82,7 @@ class Lanes:
             both = instruction.name == "branch" and flags[0]  # it would be told of what lanes do not do
             alters = instruction.effect and not instruction.ordered and not (is_draw(instruction) and any(flags))
             if alters and (both or not tells):
-                raise CannotBatch(f"{_named(instruction)} has an effect beside its result, which lanes cannot share")
+                raise CannotBatch(_effect(instruction))
             if (tells and instruction.name == "call") or not any(flags):
                 specs = [Spec(r.shape, r.dtype) for r in instruction.results]
                 kept = Instruction(instruction.name, given, instruction.params, specs, instruction.line)
@@ -139,6 +139,27 @@ def is_draw(instruction: Instruction) -> bool:
         and instruction.params["op"].random
         and not instruction.params["op"].effect
     )
+
+
+def drawing_ops(program: Program, inside: bool = False) -> Iterator[tuple[str, bool]]:
+    """The ops in a program that draw random numbers when they are called, by name, each with whether it is `inside` of
+    something: of a loop, a branch, or a function that is applied."""
+    for instruction in program.body:
+        if is_draw(instruction):
+            yield instruction.params["op"].name, inside
+        if instruction.name == "apply":
+            yield from ((name, True) for name in instruction.params["function"].draws)
+        for body in instruction.params.values():
+            if isinstance(body, Program):
+                yield from drawing_ops(body, True)
+
+
+def _effect(instruction: Instruction) -> str:
+    """Why an instruction with an effect is refused."""
+    for name, inside in drawing_ops(Program([], [], [instruction], [], [])):
+        where = f" in a {instruction.name}" if inside else ""
+        return f"op {name!r}{where} draws random numbers, which lanes cannot share: draw outside and pass them"
+    return f"{_named(instruction)} has an effect beside its result, which lanes cannot share"
 
 
 def _named(instruction: Instruction) -> str:
@@ -572,4 +593,4 @@ RULES: dict[str, Rule] = {
     "call": looped,
 }
 
-__all__ = ["RULES", "CannotBatch", "batch", "is_draw"]
+__all__ = ["RULES", "CannotBatch", "batch", "drawing_ops"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 
-from tapenet.program.batching import batch
+from tapenet.program.batching import batch, drawing_ops
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Value, inline, rewrite
 from tapenet.program.keys import Keyed, key_of
 from tapenet.program.passes import simplify
@@ -57,6 +57,11 @@ class Function(Keyed):
         return any(i.paired for i in self.program().body)
 
     @cached_property
+    def draws(self) -> tuple[str, ...]:
+        """The ops in it that draw random numbers when they are called, by name."""
+        return tuple(name for name, _ in drawing_ops(self.program()))
+
+    @cached_property
     def pulled(self) -> dict[object, Function]:
         """The functions that pull gradients back through it, as far as they were made."""
         return {}
@@ -104,6 +109,10 @@ class Batched(Function):
 
     def program(self) -> Program:
         return self._program
+
+    @cached_property
+    def draws(self) -> tuple[str, ...]:
+        return self.inner.draws
 
     @property
     def shown(self) -> Program:

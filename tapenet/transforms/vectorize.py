@@ -10,9 +10,10 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import programs
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.program.batching import batch, is_draw
+from tapenet.program.batching import batch, drawing_ops
 from tapenet.program.trees import Mismatch, container, flatten, tree_map
 from tapenet.transforms.arguments import Arguments, Results
 from tapenet.transforms.of_compiled import follows_compiled
@@ -52,7 +53,8 @@ def vmap(
 
     Raises:
         ValueError: axes that do not fit, or lanes that differ in number; a result with lanes where `out_axes` is None.
-        CaptureError: `f` asks for the value of a tensor, which each lane has its own of, or has effects.
+        CaptureError: `f` asks for the value of a tensor, which each lane has its own of, or has effects; or random
+            numbers are drawn turn by turn of a loop, or in a branch.
         RuntimeError: random numbers are drawn, and `randomness` is "error".
 
     >>> import numpy as np, tapenet as tn
@@ -74,7 +76,13 @@ def vmap(
         lane = [t if axis is None else _lane(t, axis, size) for t, axis in zip(given, axes, strict=True)]
         called = functools.partial(f, **kwargs) if kwargs else f
         traced = trace("vmap", results.flat(arguments.calling(called)), lane, lanes=True)
-        drawing = [i.params["op"].name for i in traced.function.program().body if is_draw(i)]
+        drawing = list(drawing_ops(traced.function.program()))
+        for name, inside in drawing:
+            if inside:
+                raise CaptureError(
+                    f"tn.vmap: op {name!r} draws random numbers when it is called, in a loop, a branch or another tn.vmap, "
+                    "which is not once for each lane: draw outside and pass them, with in_axes=None for the same in every lane"
+                )
         if (traced.draws or drawing) and randomness == "error":
             raise RuntimeError(
                 "tn.vmap: the function draws random numbers: say randomness='different' for others in each lane, or 'same'"
@@ -86,7 +94,7 @@ def vmap(
             )
         if drawing and randomness == "same":
             raise RuntimeError(
-                f"tn.vmap: op {drawing[0]!r} draws random numbers when it is called, which is once for each lane: say "
+                f"tn.vmap: op {drawing[0][0]!r} draws random numbers when it is called, which is once for each lane: say "
                 "randomness='different', or draw outside and pass them with in_axes=None"
             )
         moved = [t if a is None else ops.moveaxis(t, a, 0) if a else t for t, a in zip(given, axes, strict=True)]

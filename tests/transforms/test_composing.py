@@ -11,6 +11,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn
+from tapenet.program.batching import CannotBatch
 
 R = np.random.default_rng(0)
 X, V = R.normal(size=5), R.normal(size=5)
@@ -245,6 +246,30 @@ def test_reductions_of_a_scalar_along_the_axis_it_has_not() -> None:
     value, tangent = tn.jvp(lambda x: tn.softmax(x.sum(), -1) + np.min(x[0], 0) + np.sum(x[1], axis=-1), (X,), (V,))
     close(value, 1 + X[0] + X[1])
     close(tangent, V[0] + V[1])
+
+
+@pytest.mark.parametrize("randomness", ["error", "same", "different"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: tn.while_loop(lambda c: c.sum() < 9, lambda c: c + tn.random.uniform(size=2), x),
+        lambda x: tn.scan(lambda c, _: (tn.random.gamma(c), None), x, length=2)[0],
+        lambda x: tn.cond(x.sum() > 0, lambda x: F.dropout(x, 0.5), lambda x: x, x),
+        lambda x: x + tn.vmap(lambda a: tn.random.gamma(a), randomness="different")(np.ones(2)),
+    ],
+    ids=["while", "scan", "cond", "vmap"],
+)
+def test_draws_that_lanes_cannot_make_are_refused(f: Any, randomness: Any) -> None:
+    with pytest.raises(tn.CaptureError, match="random numbers when it is called, in a loop, a branch or another"):
+        tn.vmap(f, randomness=randomness)(np.ones((3, 2)))
+
+
+def test_a_jacobian_through_draws_names_them() -> None:
+    def f(x: Any) -> Any:
+        return tn.while_loop(lambda c: c.sum() < 9, lambda c: c + tn.random.uniform(size=2), x)
+
+    with pytest.raises(CannotBatch, match=r"op 'random_draw' in a while draws random numbers, .* draw outside"):
+        tn.jacfwd(f)(np.ones(2))
 
 
 def test_random_numbers_of_lanes() -> None:
