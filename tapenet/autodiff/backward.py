@@ -80,12 +80,13 @@ def run(
     leaves: list[tuple[Node, Any]] = []
     pending, take = grads.pending, grads.pop
     node: Node | None = None
+    tape = state.tape if state.tape is not None and state.tape.captures else None
+    outside = None if tape is None else tape.line
+    here = None if tape is None else tape.user_line()  # the line of all that the rules compute
     before = state.grad
     state.grad = create_graph
-    tape = state.tape if state.tape is not None and state.tape.captures else None
-    line = None if tape is None else tape.line
-    if tape is not None:  # the line of all that the rules compute
-        tape.line = tape.user_line()
+    if tape is not None:
+        tape.line = here
     try:  # next to what it puts back: nothing fails in between
         while pending:
             node = heappop(pending)[1]
@@ -136,7 +137,7 @@ def run(
     finally:
         state.grad = before
         if tape is not None:
-            tape.line = line
+            tape.line = outside
     return leaves
 
 

@@ -742,3 +742,41 @@ def test_lines_of_a_backward_pass_are_its_own_but_for_the_users_code() -> None:
     assert found["cos"] == found["multiply"] == backward
     assert (found["sin"], found["log"]) == (backward - 2, backward + 1)
     assert (found["cosh"], found["tanh"]) == tuple(f.__code__.co_firstlineno + 1 for f in (rule, hook))
+
+
+def test_lines_after_a_backward_pass_that_failed_are_those_that_run() -> None:
+    def fails(g: Any) -> Any:
+        raise ValueError("no gradient")
+
+    failing = tn.op(lambda x: x * 2, name="failing_lines", x=fails)
+    x = tn.tensor([0.5, 1.0], requires_grad=True)
+    with Capture(compiles=True) as tape:
+        y = failing(x).sum()
+        with pytest.raises(ValueError, match="no gradient"):
+            y.backward()
+        np.log(x)
+        expected = here(-1).strip()
+    assert re.fullmatch(expected, tape.nodes[-1].line or "")
+
+
+def test_an_interrupt_where_a_backward_pass_looks_for_its_line_changes_no_switch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(self: Capture) -> str:
+        raise KeyboardInterrupt
+
+    x = tn.tensor([0.5, 1.0], requires_grad=True)
+    with Capture(compiles=True):
+        y = np.sin(x).sum()
+        monkeypatch.setattr(Capture, "user_line", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            y.backward()
+    assert tn.is_grad_enabled()
+
+
+def test_options_may_be_called_as_what_a_quick_call_is_given() -> None:
+    times = tn.op(lambda x, *, op, tape: x * op + tape, name="options_of_any_name", nondiff=True)
+    x = tn.tensor([0.5, 1.0])
+    with Capture(compiles=True):
+        y = times(x, op=2.0, tape=1.0)
+    np.testing.assert_array_equal(y.numpy(), [2.0, 3.0])

@@ -91,7 +91,7 @@ def needed(op: Op, flows: tuple[bool, ...]) -> frozenset[str]:
     return frozenset([name for n in (wanted if op.joint is None else ("",)) for name in op.needs[n]])
 
 
-def captured(tape: Taking, op: Op, *args: Any, **kwargs: Any) -> object:
+def captured(tape: Taking, op: Op, /, *args: Any, **kwargs: Any) -> object:
     """Record a call of an op of tapenet's on plain arguments; leave any other to the general recorder."""
     form = None if op.opens else _form(op)
     if form is None or len(args) > len(form.positional):
