@@ -86,11 +86,8 @@ def run(program: Program, every: bool = False) -> Program:
             source, other = rows.get(value), args[1 - i]
             if source is None or uses[instruction.args[i]] > 1 or _ends(source) or value.shape != shape:
                 continue
-            if (
-                not isinstance(other, Constant)
-                or other.shape[-1:] not in ((1,), (), shape[-1:])
-                or other.size > shape[-1]
-            ):
+            # One number for all, or one for each column, and not for each row.
+            if not isinstance(other, Constant) or other.size not in (1, *other.shape[-1:]):
                 continue
             x, weight, bias = source.args
             assert isinstance(bias, Constant)

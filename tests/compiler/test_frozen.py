@@ -193,3 +193,17 @@ def test_a_limit_that_is_nan(limit: Callable[[Any], Any], backend: str) -> None:
     run = tn.compile(lambda x: limit(layer(x)), backend=backend, frozen=True)
     for _ in range(2):
         assert np.isnan(run(x).numpy()).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("size", "shape"),
+    [((8, 32), (8, 1)), ((4, 32), (4, 1)), ((2, 4, 32), (2, 4, 1)), ((2, 4, 32), (2, 1, 1)), ((8, 32), (1, 8))],
+)
+def test_what_is_added_to_rows_is_no_bias(size: tuple[int, ...], shape: tuple[int, ...], backend: str) -> None:
+    """Though rows may be as many as columns."""
+    weight, added = (tn.tensor(R.normal(size=s).astype(np.float32)) for s in ((32, 8), shape))
+    x = R.normal(size=size).astype(np.float32)
+    run = tn.compile(lambda x: x @ weight + added, backend=backend, frozen=True)
+    for _ in range(2):
+        np.testing.assert_allclose(run(x).numpy(), x @ weight.numpy() + added.numpy(), rtol=1e-4, atol=1e-4)
