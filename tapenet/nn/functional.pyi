@@ -750,11 +750,11 @@ def relu(input: ArrayLike, *, inplace: bool = False) -> Tensor:
 
 @overload
 def relu6(x: ArrayLike) -> Tensor:
-    """min(max(x, 0), 6), element by element. The derivative is 1 where 0 < x < 6, else 0."""
+    """min(max(x, 0), 6), element by element. The derivative is 1 where 0 < x < 6, else 0; at nan it is 1, as in PyTorch."""
 
 @overload
 def relu6(input: ArrayLike, *, inplace: bool = False) -> Tensor:
-    """min(max(x, 0), 6), element by element. The derivative is 1 where 0 < x < 6, else 0."""
+    """min(max(x, 0), 6), element by element. The derivative is 1 where 0 < x < 6, else 0; at nan it is 1, as in PyTorch."""
 
 @overload
 def rms_norm(x: ArrayLike, normalized_shape: ArrayLike, weight: ArrayLike | None = None, eps: ArrayLike | None = None) -> Tensor:

@@ -3,7 +3,7 @@
 A body is a program of its own with a table of its own, on the stack; its arena is a part of the arena outside. What is
 carried lives in the loop's results from the first turn to the last, and the body changes it there. What is small lives on the
 stack meanwhile: as bodies become part of their loops, LLVM keeps it in registers. Threads share the turns of a loop of
-convolutions that carries nothing, each with an arena of its own.
+kernels and convolutions that carries nothing, each with an arena of its own.
 """
 
 from __future__ import annotations

@@ -255,7 +255,7 @@ class Module:
             self.bodies[entry] = modules
 
     def _is_shared(self, entry: Instruction) -> bool:
-        """Whether threads share the turns of a loop: it is of convolutions alone, which cannot fail, and carries nothing."""
+        """Whether threads share the turns of a loop: of kernels and convolutions, which cannot fail, and carrying nothing."""
         if entry.name != "loop" or entry.params["carries"] or entry.params["slices"] < len(entry.args):
             return False
         (body,) = self.bodies[entry]

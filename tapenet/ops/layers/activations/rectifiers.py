@@ -58,7 +58,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4) * 9)],
 )
 def relu6(x: Array) -> Array:
-    """min(max(x, 0), 6), element by element. The derivative is 1 where 0 < x < 6, else 0.
+    """min(max(x, 0), 6), element by element. The derivative is 1 where 0 < x < 6, else 0; at nan it is 1, as in PyTorch.
 
     >>> import tapenet as tn
     >>> tn.relu6(tn.tensor([-1.0, 2.0, 9.0]))
