@@ -312,3 +312,13 @@ def test_rectifiers_hold_their_result_alone(op: Any) -> None:
     inside = [0, 0, 1, 1, 1, 1] if op is tn.relu else [0, 0, 1, 0, 0, 1]
     assert x.grad is not None
     assert x.grad.numpy().tolist() == inside
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_limits_of_relu6(dtype: type) -> None:
+    """The derivative goes by the result, which next to 0 and 6 is not these."""
+    near = np.nextafter(np.array([0, 6], dtype), np.array([1, 0], dtype))
+    x = tn.tensor(np.array([-1, -0.0, 0, near[0], near[1], 6, 7, np.nan, np.inf], dtype), requires_grad=True)
+    tn.relu6(x).sum().backward()
+    assert x.grad is not None
+    np.testing.assert_array_equal(x.grad.numpy(), np.array([0, 0, 0, 1, 1, 0, 0, 1, 0], dtype))
