@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tapenet.program.called_ops import note_line
-from tapenet.program.primitives import PRIMITIVES, Params, Spec, loop_dtypes
+from tapenet.program.primitives import PRIMITIVES, Params, Spec, function, loop_dtypes
 from tapenet.typing import Array, Number, Shape
 
 if TYPE_CHECKING:
@@ -300,6 +300,13 @@ class Program:
         return outputs
 
 
+def _beyond(operand: Value | Array | Number, dtype: np.dtype) -> bool:
+    """Whether an operand is a Python integer that a dtype of integers does not hold."""
+    if type(operand) is not int or dtype.kind not in "iu":
+        return False
+    return not np.iinfo(dtype).min <= operand <= np.iinfo(dtype).max
+
+
 class Builder:
     """Appends instructions, inferring the shape and dtype of their results. `line` is where they come from."""
 
@@ -342,6 +349,11 @@ class Builder:
         """Apply an elementwise primitive to values and Python numbers under NumPy's promotion rules, casting as NumPy
         casts."""
         dtypes = loop_dtypes(name, tuple(v.dtype if isinstance(v, Value) else type(v) for v in operands))
+        if any(_beyond(o, d) for o, d in zip(operands, dtypes, strict=False)):
+            # NumPy refuses such a number, or compares with it: then the answer is the same for each element.
+            examples = (np.zeros((), o.dtype) if isinstance(o, Value) else o for o in operands)
+            shape = np.broadcast_shapes(*(o.shape for o in operands if isinstance(o, Value)))
+            return self.broadcast(Constant(np.asarray(function(name)(*examples))), shape)
         args = []
         for operand, dtype in zip(operands, dtypes, strict=False):
             if not isinstance(operand, Value):

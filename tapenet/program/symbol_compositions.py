@@ -265,19 +265,19 @@ def _triangle(of_lower: bool, m: Any, k: int = 0) -> Any:
 
 
 def _isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    builder = builder_of(a, b)
-    a, b = array_of(builder, a), array_of(builder, b)
-    b = b.astype(np.result_type(b.dtype, 1.0))
-    if "c" in (a.dtype.kind, b.dtype.kind):
+    # Python's numbers stay what they are, so that they take an array's dtype.
+    a, b = (v if type(v) in (int, float, bool) else array_of(builder_of(a, b), v) for v in (a, b))
+    if any(isinstance(v, Symbol) and v.dtype.kind == "c" for v in (a, b)):
         raise CannotLower("isclose of complex numbers")
-    found = ((np.abs(a - b) <= atol + rtol * np.abs(b)) & np.isfinite(b)) | (a == b)
+    b = b.astype(np.result_type(b.dtype, 1.0)) if isinstance(b, Symbol) else float(b)
+    found = ((np.abs(a - b) <= atol + rtol * abs(b)) & np.isfinite(b)) | (a == b)
     return found | (np.isnan(a) & np.isnan(b)) if equal_nan else found
 
 
 def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     if np.shape(a1) != np.shape(a2) or equal_nan:
         raise CannotLower("array_equal of other shapes, or with equal_nan=")
-    return np.all(a1 == a2)
+    return np.all(np.equal(*(array_of(builder_of(a1, a2), a) for a in (a1, a2))))
 
 
 def _isin(
@@ -314,11 +314,12 @@ def _lexsort(keys: Any, axis: int = -1) -> Any:
 
 def _unravel_index(indices: Any, shape: int | Sequence[int], order: str = "C") -> tuple[Any, ...]:
     lengths = [shape] if isinstance(shape, int) else [*shape]
-    beyond = (indices < 0) | (indices >= math.prod(lengths))
-    rest = provided(indices, beyond, ValueError, f"an index is out of bounds for array with size {math.prod(lengths)}")
+    rest = indices.astype(np.intp)
+    beyond = (rest < 0) | (rest >= math.prod(lengths))
+    rest = provided(rest, beyond, ValueError, f"an index is out of bounds for array with size {math.prod(lengths)}")
     found = []
     for n in lengths if order == "F" else lengths[::-1]:
-        found.append((rest % n).astype(np.intp))
+        found.append(rest % n)
         rest = rest // n
     return tuple(found if order == "F" else found[::-1])
 

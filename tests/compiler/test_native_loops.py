@@ -45,9 +45,11 @@ LEFT = {
 CALLED = {name for names in LEFT for name in names.split()}
 #: The call of an op that is tried, where it is not the first.
 CHOSEN = {"bincount": 2, "one_hot": 1}
-#: What is called for some of its options: an integer as `rng=`, a mask as an index, values without `minlength=`.
-PARTLY = {"alpha_dropout", "bincount", "choose", "dropout", "getitem", "max_pool_grad", "max_pool_pick", "matrix_rank",
-          "nanmean", "nanstd", "nanvar", "one_hot", "qr", "setitem", "sort"}  # fmt: skip
+#: What is called for some of its options: an integer as `rng=` or seed, a mask as an index, values without `minlength=`, the
+#: gradient by an LSTM's projection.
+PARTLY = {"alpha_dropout", "attention", "bincount", "choose", "dropout", "dropout1d", "dropout2d", "dropout3d",
+          "feature_alpha_dropout", "getitem", "lstm", "max_pool_grad", "max_pool_pick", "matrix_rank", "nanmean", "nanstd",
+          "nanvar", "one_hot", "qr", "recurrent_grad", "scaled_dot_product_attention", "setitem", "sort"}  # fmt: skip
 
 
 def calls(line: str, every: bool) -> list[tuple[Op | Derived, Sample]]:

@@ -271,3 +271,33 @@ def test_places_that_are_refused(compiled: Compile) -> None:
         equal(step(rows), np.array([2, 1]))
     with pytest.raises(ValueError, match="All-NaN"):
         step(rows * np.nan)
+
+
+@backends
+def test_arrays_beside_numbers_of_python(compiled: Compile) -> None:
+    """A number takes the dtype of the array beside it where NumPy lets it; and what a dtype does not hold is compared with."""
+    single, small = np.full(3, 0.1, np.float32), np.array([0, 1, 127], np.int8)
+    for f, x in (
+        (lambda x: np.isclose(x, 0.1, rtol=0, atol=0), single),
+        (lambda x: np.isclose(0.1, x, rtol=0, atol=0), single),
+        (lambda x: np.isclose(x, True), single),
+        (lambda x: np.isclose(x, np.nan, equal_nan=True), single * np.nan),
+        (lambda x: np.isclose(x, np.float64(0.1), rtol=0, atol=0), single),
+        (lambda x: np.array_equal(x[0], 0.1), single),
+        (lambda x: (x < 400, 400 < x, x >= 128, x == 257, x != 257, x > -129), small),
+        (lambda x: (x > -1, x == 257, -1 == x, x <= 300), small.astype(np.uint8)),
+        (lambda x: np.unravel_index(x, (200, 2)), small),
+    ):
+        step = compiled(f)
+        for _ in range(2):
+            for found, right in zip(tn.tree.leaves(step(x)), tn.tree.leaves(f(x)), strict=True):
+                equal(found, np.asarray(right))
+        assert not step.variants[0].called
+
+
+@backends
+def test_counts_with_weights_of_float32(compiled: Compile) -> None:
+    step = compiled(lambda x, w: tn.bincount(x, w, minlength=4))
+    for _ in range(2):
+        equal(step(np.array([0, 2, 2]), np.array([0.5, 1, 2], np.float32)), np.array([0.5, 0, 3, 0], np.float32))
+    assert not step.variants[0].called

@@ -350,6 +350,5 @@ def bincount(x: Array, weights: Array | None = None, minlength: int = 0) -> Arra
     Tensor([1., 0., 6.])
     """
     sums = np.bincount(x, weights, minlength)
-    if isinstance(weights, np.ndarray) and weights.dtype.kind == "f":
-        return sums.astype(weights.dtype, copy=False)
-    return sums
+    dtype = getattr(weights, "dtype", sums.dtype)
+    return sums.astype(dtype, copy=False) if dtype.kind == "f" else sums

@@ -24,12 +24,12 @@ def _eig(x: Any) -> tuple[Any, Any]:
 
 #: Functions of a matrix in which ops are called: alone, in a row, beside kernels, of several results.
 FUNCTIONS = {
-    "alone": lambda x: np.linalg.pinv(x),
-    "in a row": lambda x: np.fft.irfft(np.fft.rfft(x * 2), n=len(x)) + 1,
+    "alone": lambda x: np.unwrap(x),
+    "in a row": lambda x: np.unwrap(np.i0(x * 2)) + 1,
     "several results": lambda x: (*_eig(x @ x.T + np.eye(len(x))), x + 1),
-    "a number": lambda x: np.linalg.matrix_rank(x) * x,
-    "a view of its argument": lambda x: np.real(x) + 0,
-    "twice": lambda x: (np.fft.rfft(x), np.fft.rfft(x)),
+    "a number": lambda x: np.array_equiv(x, x) * x,
+    "a view of its argument": lambda x: np.trim_zeros(x.reshape(-1)) + 0,
+    "twice": lambda x: (np.i0(x), np.i0(x)),
 }
 
 
@@ -42,6 +42,8 @@ def source(f: Any) -> str:
 def test_results_of_each_call_are_its_own(name: str) -> None:
     function = FUNCTIONS[name]
     f = tn.compile(function)
+    f(R.normal(size=(6, 6)))
+    assert f.variants[0].called
     results = []
     for _ in range(4):
         x = R.normal(size=(6, 6))
@@ -67,14 +69,15 @@ def test_a_call_of_little_takes_no_detour() -> None:
 
 
 def test_errors_are_those_of_the_op_and_name_it() -> None:
-    f = tn.compile(lambda x: np.linalg.pinv(x) + 1)
-    x = R.normal(size=(3, 3))
+    f = tn.compile(lambda x: np.linalg.eigvals(x) + 1)
+    x = np.triu(R.normal(size=(3, 3)))  # of which values are real
     for _ in range(2):
         f(x)
-    with pytest.raises(np.linalg.LinAlgError, match="did not converge") as caught:
+    assert [c.op.name for c in f.variants[0].called] == ["eigvals"]
+    with pytest.raises(np.linalg.LinAlgError, match="must not contain infs or NaNs") as caught:
         f(np.full((3, 3), np.nan))
     assert any("in a compiled program, at " in note for note in caught.value.__notes__)
-    np.testing.assert_allclose(f(x).data, np.linalg.pinv(x) + 1)
+    np.testing.assert_allclose(f(x).data, np.linalg.eigvals(x) + 1)
 
 
 def test_a_loop_is_offered_no_place() -> None:
