@@ -284,8 +284,8 @@ def test_arrays_beside_numbers_of_python(compiled: Compile) -> None:
         (lambda x: np.isclose(x, np.nan, equal_nan=True), single * np.nan),
         (lambda x: np.isclose(x, np.float64(0.1), rtol=0, atol=0), single),
         (lambda x: np.array_equal(x[0], 0.1), single),
-        (lambda x: (x < 400, 400 < x, x >= 128, x == 257, x != 257, x > -129), small),
-        (lambda x: (x > -1, x == 257, -1 == x, x <= 300), small.astype(np.uint8)),
+        (lambda x: (x < 400, np.less(400, x), x >= 128, x == 257, x != 257, x > -129), small),
+        (lambda x: (x > -1, x == 257, np.equal(-1, x), x <= 300), small.astype(np.uint8)),
         (lambda x: np.unravel_index(x, (200, 2)), small),
     ):
         step = compiled(f)

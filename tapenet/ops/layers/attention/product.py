@@ -1,9 +1,9 @@
 """Scaled dot-product attention as one op.
 
 Where the matrix of scores is small its softmax is saved for the rule (`whole`), else it is made in tiles, twice, and never
-as a whole (`tiled`). Derivatives of higher order come from the formula in plain NumPy (`reference=`). The numbers that
-dropout draws follow from a seed, which is drawn before and is an input like others: so the op itself is a function of its
-inputs, and draws the same in both directions.
+as a whole (`tiled`). Derivatives of higher order come from the formula in plain NumPy (`reference=`). What dropout leaves is
+drawn before, of many scores a seed from which it follows, and is an input like others: so the op itself is a function of its
+inputs, and leaves the same in both directions.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ def attention(
     is_causal: bool = False,
     scale: float = 1.0,
 ) -> tuple[Array, ...]:
-    """`scaled_dot_product_attention` for a drawn seed.
+    """`scaled_dot_product_attention` for what is drawn before.
 
     Args:
         query, key, value, attn_mask, dropout_p, is_causal: see there. A mask of floats has their dtype.
