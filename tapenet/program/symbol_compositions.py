@@ -277,7 +277,8 @@ def _isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan
 def _array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
     if np.shape(a1) != np.shape(a2) or equal_nan:
         raise CannotLower("array_equal of other shapes, or with equal_nan=")
-    return np.all(np.equal(*(array_of(builder_of(a1, a2), a) for a in (a1, a2))))
+    builder = builder_of(a1, a2)
+    return np.all(array_of(builder, a1) == array_of(builder, a2))
 
 
 def _isin(
