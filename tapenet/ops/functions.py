@@ -572,6 +572,8 @@ DEFINITIONS.update(
 DEFINITIONS.update(
     {name: partial(_standing, run=run) for name, run in RUNS.items() if name not in _FLAT and name not in DEFINITIONS}
 )
+#: The same of its ufuncs that native code has no formulas for.
+DEFINITIONS.update({name: partial(_standing, run=ufunc) for name, ufunc in ufunc_rows.UFUNCS.items()})
 
 
 def make_primitive(ufunc: np.ufunc) -> None:

@@ -85,21 +85,6 @@ def test_a_capture_makes_no_kernels_that_its_program_does_not_call(monkeypatch: 
     assert made == ["layer_norm"]
 
 
-def test_a_capture_leaves_nothing_to_scipy_that_a_kernel_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To load SciPy takes longer than to make the kernel."""
-    made: list[str] = []
-    kernel = variants.kernel
-
-    def make(fused: Fused, values: tuple[object, ...], options: dict[str, object]) -> Callable[..., object]:
-        made.append(fused.op.name)
-        return kernel(fused, values, options)
-
-    monkeypatch.setattr(variants, "kernel", make)
-    x = np.random.default_rng(0).normal(size=(519, 83)).astype(np.float32)  # of no other test
-    tn.compile(lambda x: F.gelu(tn.asarray(x)))(x)
-    assert made == ["gelu"]
-
-
 def test_kernels_do_not_run_in_a_rehearsal() -> None:
     k = Kernel("ones", np.float32)
     out = k.array(4)
