@@ -44,8 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--passed",
         metavar="FILE",
-        help="a list of tests that passed elsewhere, written where TAPENET_PASSED named the file: a fixed quarter runs again",
+        help="a list of tests that passed elsewhere, written where TAPENET_PASSED named the file: one in --again runs again",
     )
+    parser.addoption("--again", type=int, default=4, metavar="N", help="which part of the tests named by --passed runs")
 
 
 class _Passed:
@@ -90,8 +91,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """A run of all tests has of those marked `sampled` a fixed quarter, and the rest counts as slow. Whoever names a file or
     a word gets each. With `--passed`, most of what is named there is left out."""
     if file := config.getoption("--passed"):
+        again = config.getoption("--again")
         passed = set(json.loads(Path(file).read_text(encoding="utf-8")))
-        left = {item for item in items if item.nodeid in passed and zlib.crc32(item.nodeid.encode(), 1) % 4}
+        left = {item for item in items if item.nodeid in passed and zlib.crc32(item.nodeid.encode(), 1) % again}
         config.hook.pytest_deselected(items=[*left])
         items[:] = [item for item in items if item not in left]
     everything = {config.rootpath, config.rootpath / "tests"}
