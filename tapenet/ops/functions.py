@@ -555,9 +555,9 @@ def _content(value: object) -> object:
 
 
 def _standing(builder: Builder, args: Sequence[Value], params: Mapping[str, object], *, run: object) -> Sequence[Value]:
-    """What the op gives, applied, that stands for a function of NumPy's."""
+    """What the op gives, applied, that stands for a function of NumPy's, or is given."""
     builder.applies, builder.stands_for = apply, stands_for
-    stands: Any = stands_for(run)
+    stands: Any = run if isinstance(run, Op) else stands_for(run)
     made = stands(*(Symbol(builder, a, shared=True) for a in args), **params)
     return [array_of(builder, m).value for m in (made if isinstance(made, tuple) else (made,))]
 
@@ -574,6 +574,11 @@ DEFINITIONS.update(
 )
 #: The same of its ufuncs that native code has no formulas for.
 DEFINITIONS.update({name: partial(_standing, run=ufunc) for name, ufunc in ufunc_rows.UFUNCS.items()})
+
+
+def stand_for_primitive(name: str, op: Op) -> None:
+    """Have a primitive differentiated as an op that gives the same."""
+    DEFINITIONS[name] = partial(_standing, run=op)
 
 
 def make_primitive(ufunc: np.ufunc) -> None:

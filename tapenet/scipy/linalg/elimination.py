@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from tapenet.ops.functions import stand_for_primitive
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import op
-from tapenet.ops.registry import numpy_functions
 from tapenet.program import linear_algebra, symbol_loops
 from tapenet.program.symbols import CannotLower
 from tapenet.scipy.linalg.definition import (
@@ -249,7 +249,7 @@ def lu_factor(a: Array, overwrite_a: bool = False, check_finite: bool = True) ->
     return tuple(library().lu_factor(a, check_finite=check_finite))
 
 
-numpy_functions[linear_algebra.factors] = lu_factor  # as which programs differentiate the primitive
+stand_for_primitive("lu_factor", lu_factor)
 
 
 def _lu_solve_rule(g: Array, out: Array, lu: Array, piv: Array, b: Array, trans: int) -> dict[str, Array]:
