@@ -17,7 +17,7 @@ PLACES, TILED = 8, 64
 
 
 def run(program: Program) -> Program:
-    """Put loops in the place of chains whose maps of all images are larger than that."""
+    """Put loops in the place of chains whose maps, of all images, are larger than `MAPS`."""
     builder = Builder()
     known: dict[Value, Value] = {}
     uses = program.uses()

@@ -203,9 +203,7 @@ def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder, ever
         "dilation": one + tuple(p.dilation),
         "borders": ((0, 0),) * len(one) + borders,
     }
-    if (
-        p.groups > 1 and not alone
-    ):  # 16 images take 0.5 to 0.75 of the time through blocks of a ResNeXt so, one 0.7 to 1
+    if p.groups > 1 and not alone:  # 16 images take 0.5 to 0.75 of the time through a ResNeXt's blocks, one 0.7 to 1
         params["groups"] = p.groups
     maps = _innermost(x, _four(x.shape, p.batched), builder)
     found = windows.geometry(maps.shape, (*one, *p.kernel), p.outs, p.outs, alone, params)

@@ -555,7 +555,7 @@ def _content(value: object) -> object:
 
 
 def _standing(builder: Builder, args: Sequence[Value], params: Mapping[str, object], *, run: object) -> Sequence[Value]:
-    """What the op gives, applied, that stands for a function of NumPy's, or is given."""
+    """What an op gives, applied: this one, or that which stands for a function of NumPy's."""
     builder.applies, builder.stands_for = apply, stands_for
     stands: Any = run if isinstance(run, Op) else stands_for(run)
     made = stands(*(Symbol(builder, a, shared=True) for a in args), **params)
