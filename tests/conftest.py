@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="a list of tests that passed elsewhere, written where TAPENET_PASSED named the file: one in --again runs again",
     )
-    parser.addoption("--again", type=int, default=4, metavar="N", help="which part of the tests named by --passed runs")
+    parser.addoption("--again", type=int, default=6, metavar="N", help="which part of the tests named by --passed runs")
 
 
 class _Passed:
