@@ -29,6 +29,8 @@ class Row(NamedTuple):
         sizes: from the parameters the sizes of the last axes, as "(m,n)->(m,k),(k)"; k is the smaller one of m and n.
         loops: from the parameters the names of NumPy's ufuncs, which native code runs one after the other.
         error: what is wrong where LAPACK gives up; "" where it does not.
+        package: where the function is.
+        pivots: whether the last result is LAPACK's pivots, integers of 32 bits.
     """
 
     run: Callable[..., object]
@@ -36,6 +38,8 @@ class Row(NamedTuple):
     sizes: Callable[[Params], str]
     loops: Callable[[Params], tuple[str, ...]]
     error: str = ""
+    package: str = "np"
+    pivots: bool = False
 
 
 def _always(text: str) -> Callable[[Params], str]:
@@ -103,7 +107,7 @@ ROWS: dict[str, Row] = {
     "eigh": Row(np.linalg.eigh, "a", _always("(m,m)->(m),(m,m)"), _upper("eigh"), _EIGEN),
     "eigvalsh": Row(np.linalg.eigvalsh, "a", _always("(m,m)->(m)"), _upper("eigvalsh"), _EIGEN),
     "inv": Row(np.linalg.inv, "a", _SQUARE, _loops("inv"), "Singular matrix"),
-    "lu_factor": Row(factors, "a", _always("(m,n)->(m,n),(k)"), _loops()),
+    "lu_factor": Row(factors, "a", _always("(m,n)->(m,n),(k)"), _loops(), package="scipy", pivots=True),
     "qr": Row(
         np.linalg.qr,
         "a",
@@ -119,6 +123,7 @@ ROWS: dict[str, Row] = {
         _always("(m,m),(m,n)->(m,n)"),
         _loops(),
         "Singular matrix: a 0 on the diagonal of a triangle",
+        "scipy",
     ),
     "svd": Row(
         np.linalg.svd,
@@ -153,7 +158,9 @@ def _infer(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
     sizes["k"] = min(sizes["m"], sizes.get("n", sizes["m"]))
     lead = leading(name, args)
     found = [Spec((*lead, *(sizes[size] for size in names)), args[0].dtype) for names in axes(after)]
-    return [found[0], found[1]._replace(dtype=np.dtype(np.int32))] if name == "lu_factor" else found
+    if ROWS[name].pivots:
+        found[-1] = found[-1]._replace(dtype=np.dtype(np.int32))
+    return found
 
 
 def _evaluate(name: str, *args: Array, **params: object) -> Results:
@@ -173,8 +180,8 @@ def over_lanes(
 for _name, _row in ROWS.items():
     PRIMITIVES[_name] = Primitive(
         "linear algebra", partial(_infer, _name), partial(_evaluate, _name), _row.args,
-        f"{'scipy' if _name == 'lu_factor' else 'np'}.linalg.{_name}({_row.args})",
-        "as the function, float64; pivots int32" if _name == "lu_factor" else "as NumPy's function, float64",
+        f"{_row.package}.linalg.{_name}({_row.args})",
+        f"as the function, float64{'; pivots int32' if _row.pivots else ''}",
     )  # fmt: skip
     batching.RULES[_name] = over_lanes
 
