@@ -511,12 +511,13 @@ def inline(builder: Builder, program: Program, args: Sequence[Value]) -> list[Va
     return [known.get(v, v) for v in program.outputs]
 
 
-def repeat(builder: Builder, body: Iterable[Instruction], known: dict[Value, Value], line: str = "") -> None:
+def repeat(builder: Builder, body: Iterable[Instruction], known: dict[Value, Value], line: str | None = None) -> None:
     """Append instructions with other values in place of those that are known, which their results are then too. All come from
-    one line, if it is given."""
+    one line, if it is given, be it "" where none is known."""
     for instruction in body:
         given = [known.get(a, a) for a in instruction.args]
-        made = instruction.on(given, line or instruction.line or builder.line)
+        made = instruction.on(given)
+        made.line = instruction.line or builder.line if line is None else line
         builder.body.append(made)
         known.update(zip(instruction.results, made.results, strict=True))
 

@@ -19,6 +19,7 @@ from tapenet.program.ir import (
     Value,
     Write,
     check,
+    repeat,
     rewrite,
     substitute,
 )
@@ -29,6 +30,18 @@ from tests.program.passes.programs import FLOAT32, FLOAT64, Build, constant
 
 def reference(*shape: int, dtype: Any = np.float32) -> Reference:
     return Reference(tn.asarray(np.zeros(shape, dtype)))
+
+
+def test_what_is_repeated_has_the_line_that_is_given() -> None:
+    """ "" where none is known: not that of what is repeated."""
+    b = Build()
+    x, y = b.input(2), b.input(2)
+    b.line = "model.py:1"
+    b.emit("negative", x)
+    for line, expected in ((None, "model.py:1"), ("model.py:2", "model.py:2"), ("", "")):
+        made = Builder()
+        repeat(made, b.body, {x: y}, line)
+        assert [(i.line, i.args) for i in made.body] == [(expected, (y,))]
 
 
 # -- what is well formed -----------------------------------------------------------------------------------------
