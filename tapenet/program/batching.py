@@ -76,14 +76,16 @@ class Lanes:
             self.builder.line = instruction.line
             given = [new.get(a, a) for a in instruction.args]
             flags = [a in with_lanes for a in instruction.args]
-            if instruction.paired:  # what comes from the other process may have lanes
+            apart = instruction.params.get("apart", False)
+            if instruction.paired or apart:  # what comes from the other process may have lanes
                 given, flags = self.spread(given, flags), [True] * len(flags)
             tells = _only_tells(instruction)  # it is told of all lanes at once
             both = instruction.name == "branch" and flags[0]  # it would be told of what lanes do not do
-            alters = instruction.effect and not instruction.ordered and not (is_draw(instruction) and any(flags))
+            laned = apart or any(flags)
+            alters = instruction.effect and not instruction.ordered and not (is_draw(instruction) and laned)
             if alters and (both or not tells):
                 raise CannotBatch(_effect(instruction))
-            if (tells and instruction.name == "call") or not any(flags):
+            if (tells and instruction.name == "call") or not laned:
                 specs = [Spec(r.shape, r.dtype) for r in instruction.results]
                 kept = Instruction(instruction.name, given, instruction.params, specs, instruction.line)
                 self.builder.body.append(kept)
@@ -139,6 +141,12 @@ def is_draw(instruction: Instruction) -> bool:
         and instruction.params["op"].random
         and not instruction.params["op"].effect
     )
+
+
+def draw_apart(program: Program) -> None:
+    """Have each lane draw its own random numbers, also where lanes have the same parameters."""
+    for instruction in filter(is_draw, program.body):
+        instruction.params = {**instruction.params, "apart": True}
 
 
 def drawing_ops(program: Program, inside: bool = False) -> Iterator[tuple[str, bool]]:
@@ -593,4 +601,4 @@ RULES: dict[str, Rule] = {
     "call": looped,
 }
 
-__all__ = ["RULES", "CannotBatch", "batch", "drawing_ops"]
+__all__ = ["RULES", "CannotBatch", "batch", "draw_apart", "drawing_ops"]

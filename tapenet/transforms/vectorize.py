@@ -13,7 +13,7 @@ from tapenet.autodiff import programs
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.tracebacks import boundary
-from tapenet.program.batching import batch, drawing_ops
+from tapenet.program.batching import batch, draw_apart, drawing_ops
 from tapenet.program.trees import Mismatch, container, flatten, tree_map
 from tapenet.transforms.arguments import Arguments, Results
 from tapenet.transforms.of_compiled import follows_compiled
@@ -99,6 +99,8 @@ def vmap(
             )
         moved = [t if a is None else ops.moveaxis(t, a, 0) if a else t for t, a in zip(given, axes, strict=True)]
         per_lane = randomness == "different"
+        if per_lane:
+            draw_apart(traced.function.program())
         draws = traced.drawn(size if per_lane else None)
         flags = [*(a is not None for a in axes), *[False] * len(traced.closed), *[per_lane] * len(draws)]
         outer = _axes_out(out_axes, results)

@@ -16,6 +16,7 @@ from tapenet.program.batching import CannotBatch
 R = np.random.default_rng(0)
 X, V = R.normal(size=5), R.normal(size=5)
 W = R.normal(size=(5, 5))
+OUTSIDE = tn.tensor([2.0, 3.0])
 
 
 def f(x: Any) -> Any:
@@ -287,6 +288,22 @@ def test_random_numbers_of_lanes() -> None:
     close(value / X, tangent / V)
     tn.random.seed(1)
     close(value, X * tn.random.normal(size=5))
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: tn.random.gamma(OUTSIDE),
+        lambda: tn.random.gamma(tn.exp(OUTSIDE)),
+        lambda: tn.random.gamma(2.0, size=2),
+        lambda: tn.random.poisson(tn.tensor([300, 400]) * 2),
+    ],
+    ids=["from outside", "computed", "numbers", "constants"],
+)
+def test_lanes_draw_for_themselves_with_parameters_that_they_share(draw: Any) -> None:
+    for drawn in both(tn.vmap(lambda x: x + draw(), randomness="different"), np.zeros((4, 1))):
+        lanes = drawn.numpy()
+        assert (lanes != lanes[::-1]).all(), lanes
 
 
 def test_per_sample_gradients_of_a_network() -> None:
