@@ -237,7 +237,11 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
             if type(g) is tensor:
                 with enable_grad():
                     if before is not None:
-                        leaf.grad = before + g
+                        made = before + g
+                        if before._trace is not None and made._node is None:  # who holds it sees the sum, as uncompiled
+                            before._become(made, "backward()")
+                        else:
+                            leaf.grad = made
                     else:
                         data = g._data
                         own = count(g) <= ONE_OWNER and count(data) <= ONE_OWNER + 1 and owns_memory(data)

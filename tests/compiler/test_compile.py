@@ -589,6 +589,25 @@ def test_gradients_that_nobody_uses_accumulate_as_in_eager(compiled: Compile) ->
 
 
 @backends
+def test_a_gradient_that_is_held_accumulates_as_in_eager(compiled: Compile) -> None:
+    """Who holds it sees what a second backward pass adds; what was computed with it before stays."""
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+
+    def passes(x: Any) -> Any:
+        w.grad = None
+        (w * x).sum().backward()
+        held = w.grad
+        before = held * 1
+        (w * w * x).sum().backward()
+        return held, before
+
+    run = compiled(passes)
+    for x in (np.array([3.0, 4.0]), np.array([5.0, 6.0]), np.array([7.0, 8.0])):
+        for found, expected in zip(run(x), passes(x), strict=True):
+            np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+@backends
 def test_accumulation_over_calls_then_a_step(compiled: Compile) -> None:
     nets = [nn.Linear(3, 3) for _ in range(2)]
     nets[1].load_state_dict(nets[0].state_dict())
