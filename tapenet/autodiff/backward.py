@@ -86,6 +86,7 @@ def run(
     before = state.grad
     state.grad = create_graph
     if tape is not None:
+        tape.values.settle()
         tape.line = here
     try:  # next to what it puts back: nothing fails in between
         while pending:

@@ -83,7 +83,11 @@ def from_dlpack(x: SupportsDLPack, /, *, device: str | None = None, copy: bool |
 def around(array: Array, shared: bool = False) -> Tensor:
     """A tensor around an array of numbers, which nobody else has unless it is `shared`."""
     made = Tensor._of(_array(array, None, copy=False))
-    if not shared and _captures():
+    if not _captures():
+        return made
+    if shared:
+        local.state.tape.values.see(array)
+    else:
         array.flags.writeable = False  # a constant, of which every replay makes a new copy
         made = ops.copy(made)
         local.state.tape.constants.add(made._trace)

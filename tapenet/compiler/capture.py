@@ -128,6 +128,7 @@ def first_call(
     switches = local.state.now()
     tape = Capture(compiles=True)
     tape.sketches = sketches
+    tape.values.reached = reach.found
     tape.runs_next = take_back or linked
 
     def undo() -> None:
@@ -142,11 +143,14 @@ def first_call(
         recorded = _Recording(parameters, call, tape).run(
             fn, keep_grads, linked, innermost.OPS if frozen and (frozen.native or frozen.examples) else ()
         )
+        written = [*call.arrays, *(write.target.tensor._data for write in recorded.program.writes)]
+        changed = [a for a in tape.values.changed() if not any(np.may_share_memory(a, w) for w in written)]
         sketched = tape.sketches
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)
-        watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)], recorded.drawn.given)
-        doubt = watch.check(recorded.drawn)
+        watch.leave_out(written, recorded.drawn.given)
+        doubt = watch.check(recorded.drawn, changed)
+        watch.leave_out([r.tensor._data for r in recorded.program.references])  # the program reads them where they are
         if doubt is not None:
             if linked or sketched:
                 undo()
@@ -167,8 +171,10 @@ def first_call(
             dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
         )  # fmt: skip
         holds = variant.holds()
-        for array in watch.unseen[:1]:
-            tell_unseen(array)  # it raises where warnings are errors
+        for words, array in watch.unseen[:1]:
+            tell_unseen(
+                f"the array that is {words} ({array.dtype} {array.shape})"
+            )  # it raises where warnings are errors
         if take_back or linked or sketched:
             if not holds and not linked:
                 if sketched:
@@ -261,6 +267,7 @@ class _Recording:
             kwargs = rebuild(call.kwargs, lambda _: next(tensors))
             containers = [(c, _contents(c)) for c in _containers((args, kwargs))]
             results, structure = taken_apart(fn(*args, **kwargs), outs)
+            tape.values.settle()
             self._check_containers(containers)
             del args, kwargs, containers
             if not linked and depends(outs, call):

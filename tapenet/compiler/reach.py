@@ -46,6 +46,7 @@ class Reach:
         places: the names, and the lists, dicts, sets and small arrays found behind them.
         large: arrays that are too large for their contents to be compared at each call, with what to call them.
         generators: random generators that may be drawn from directly.
+        found: everything that was found, by id. It is kept alive, so that no id is used twice.
         modules: all modules, which tell by `_fingerprint()` what of them a program depends on.
     """
 
@@ -54,8 +55,7 @@ class Reach:
         self.large: list[tuple[str, Array]] = []
         self.generators: list[np.random.Generator] = []
         self.modules: list[object] = []
-        #: Everything that was found, by id. It is kept alive, so that no id is used twice.
-        self._seen: dict[int, object] = {}
+        self.found: dict[int, object] = {}
         self._places: set[tuple[int, str]] = set()
         self._namespaces: list[_Namespace] = []
         #: The classes among them, by id.
@@ -66,15 +66,15 @@ class Reach:
         for value in (function, *arguments):
             self._follow(value, "an argument")
         known = -1
-        while known != len(self._seen) + len(self._places):  # what is found brings names, and these find more
-            known = len(self._seen) + len(self._places)
+        while known != len(self.found) + len(self._places):  # what is found brings names, and these find more
+            known = len(self.found) + len(self._places)
             for namespace in list(self._namespaces):
                 self._look_into(namespace)
 
     def _follow(self, value: Any, words: str, inside: bool = False) -> None:
-        if type(value) in _PLAIN or value is MISSING or id(value) in self._seen:
+        if type(value) in _PLAIN or value is MISSING or id(value) in self.found:
             return
-        self._seen[id(value)] = value
+        self.found[id(value)] = value
         if isinstance(value, types.FunctionType):
             if users(value.__globals__.get("__name__")):
                 self._function(value)
@@ -123,7 +123,7 @@ class Reach:
                     self._follow(own.get(name), words)
         elif hasattr(type(value), "_fingerprint"):
             for module in value.modules():
-                self._seen[id(module)] = module
+                self.found[id(module)] = module
                 self.modules.append(module)
                 self._class(type(module))
                 for name, part in vars(module).items():

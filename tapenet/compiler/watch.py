@@ -64,7 +64,7 @@ class Watch:
 
     Attributes:
         places, values: those of what is reached that the program holds for, and what was there.
-        unseen: large arrays that no op was given, so that only plain NumPy may have read them.
+        unseen: large arrays that no op was given, so that only plain NumPy may have read them, with what to call them.
     """
 
     def __init__(self, title: str, reach: Reach) -> None:
@@ -72,7 +72,7 @@ class Watch:
         self.reach = reach
         self.places = reach.places
         self.values: list[Any] = [place.get() for place in reach.places]
-        self.unseen: list[str] = []
+        self.unseen = reach.large
         self._generators = [generator(), *reach.generators]
         self._states = [g.bit_generator.state for g in self._generators]
         self._python = random.getstate()
@@ -82,9 +82,9 @@ class Watch:
         #: The threads that ask for the process's generator from now on.
         self._asked = draws.asked = set()
 
-    def leave_out(self, arrays: Sequence[Array], given: Sequence[object]) -> None:
-        """Leave out the arrays that share memory with one of these, which the program reads where they are; and what ops
-        with an effect were given, which they change: a dict, a list, the attributes of an object."""
+    def leave_out(self, arrays: Sequence[Array], given: Sequence[object] = ()) -> None:
+        """Leave out the arrays that share memory with one of these; and what ops with an effect were given, which they
+        change: a dict, a list, the attributes of an object."""
         holders = {id(getattr(value, "__dict__", value)) for value in given}
 
         def kept(place: Held) -> bool:
@@ -94,14 +94,14 @@ class Watch:
 
         pairs = [(p, v) for p, v in zip(self.places, self.values, strict=True) if kept(p)]
         self.places, self.values = [p for p, _ in pairs], [v for _, v in pairs]
-        self.unseen = [
-            f"the array that is {words} ({array.dtype} {array.shape})"
-            for words, array in self.reach.large
-            if not any(np.may_share_memory(array, a) for a in arrays)
-        ]
+        self.unseen = [(w, array) for w, array in self.unseen if not any(np.may_share_memory(array, a) for a in arrays)]
 
-    def check(self, recorded: Drawn) -> str | None:
+    def check(self, recorded: Drawn, changed: Sequence[Array]) -> str | None:
         """Raise if the function changed something that a replay would not change again.
+
+        Args:
+            recorded: what ops drew from.
+            changed: arrays that ops read, and that have changed since.
 
         Returns:
             what changed, in words, where another thread may have changed it; None if all is as it was.
@@ -110,7 +110,7 @@ class Watch:
             CaptureError: names what was changed, and the fix.
         """
         try:
-            self._check(recorded)
+            self._check(recorded, changed)
         except CaptureError as error:
             if self.alone():
                 raise
@@ -119,7 +119,7 @@ class Watch:
             draws.asked = None
         return None
 
-    def _check(self, recorded: Drawn) -> None:
+    def _check(self, recorded: Drawn, changed: Sequence[Array]) -> None:
         for place, before in zip(self.places, self.values, strict=True):
             if place.stands(before):
                 continue
@@ -129,6 +129,12 @@ class Watch:
                 raise CaptureError(
                     f"{self._title} changed {place.words}{how} while it was captured; a replay would not do it again. {fix}"
                 )
+        for array in changed:
+            raise CaptureError(
+                f"{self._title} changed an array from outside ({array.dtype} {array.shape}) in place while it was captured, "
+                "which an op had read; a replay would not do it again. Compute a new one and return it, or keep it in an "
+                "nn.Buffer"
+            )
         self._check_random(recorded)
 
     def _check_random(self, recorded: Drawn) -> None:

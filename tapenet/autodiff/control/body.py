@@ -141,6 +141,7 @@ class Body(Capture):
                         each._use(leaf)
                     leaf.grad = stand_in
                 results = list(function(stand_ins[: len(given)]))
+                self.values.settle()
                 self.left = {
                     leaf: leaf.grad
                     for leaf, use in self.grads.items()
@@ -413,7 +414,11 @@ class _Closing:
         if isinstance(value, (list, tuple)) and value:
             parents = [None] * len(value) if parent is None else parent
             return refilled(value, [self.enter(v, p, body, own, is_input) for v, p in zip(value, parents, strict=True)])
-        if is_input and isinstance(value, np.ndarray) and value.size > 1:
+        if isinstance(value, np.ndarray):
+            if not is_input or value.size < 2:
+                return value.copy()  # the function around may write to it
+            if self.outside is not None:
+                self.outside.values.see(value)
             return self._input(Traced(Tensor._of(value), None, value), None, body)
         return value
 

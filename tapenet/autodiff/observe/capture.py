@@ -19,6 +19,7 @@ from tapenet.autodiff.observe.captured import captured, needed
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.mutation import owner
 from tapenet.autodiff.observe.tape import CaptureError, Tape
+from tapenet.autodiff.observe.values import Values
 from tapenet.autodiff.record import Call
 from tapenet.autodiff.state import local, switched
 from tapenet.autodiff.tensor import Tensor
@@ -59,6 +60,7 @@ class Capture(Tape):
         writing: notes what is written in place, while a loop or branch of a lifted function is recorded.
         gone: what stands for values of which a capture lets go, by node: calls keep none that were made in the step, but those
             that a gradient is still computed of, since lowering asks for what is from outside alone. Empty where values stay.
+        values: what was in the arrays that calls were given.
         line: the user's line that runs, where it is known: while gradients are computed that of the backward pass; "" where
             nodes know no lines.
     """
@@ -75,6 +77,7 @@ class Capture(Tape):
         self.constants: set[Node | None] = set()
         self.runs_next = self.sketches = False
         self.writing: Writing | None = None
+        self.values = Values(self.nodes)
         self.line: str | None = None if compiles else ""
         #: `gone` of all nodes whose results share no memory with what is from outside; None where values stay.
         self._own: dict[Node | None, Traced] | None = {} if compiles else None
@@ -90,6 +93,7 @@ class Capture(Tape):
         if self.outer is not None:
             self.sketches = self.outer.sketches
             self.line = self.outer.line
+            self.values = self.outer.values.inside(self.nodes)
             self.runs_next |= self.outer.runs_next
         return super().__enter__()
 
@@ -122,6 +126,9 @@ class Capture(Tape):
             return result
 
         return recorded
+
+    def traced(self, value: object) -> object:
+        return self.values.as_given(super().traced(value))
 
     def quick(self, op: Op) -> Callable[..., object] | None:
         return None if self.sketches else functools.partial(captured, self)

@@ -28,6 +28,8 @@ from tapenet.program.rehearsal import begun
 from tapenet.typing import Array
 
 ndarray = np.ndarray
+#: Types of arguments that can change, or hold what can.
+_PARTS = frozenset({ndarray, list, tuple})
 
 
 class Taking(Protocol):
@@ -37,6 +39,9 @@ class Taking(Protocol):
     constants: set[Node | None]
     gone: Mapping[Node | None, Traced]
     line: str | None
+
+    def traced(self, value: object) -> object:
+        """An argument as a node keeps it."""
 
     def owns(self, node: Node) -> None:
         """Note that its results have memory of their own."""
@@ -178,8 +183,11 @@ def captured(tape: Taking, op: Op, /, *args: Any, **kwargs: Any) -> object:
             constant = constant and trace in tape.constants
             gone = None if name in kept else tape.gone.get(trace)
             call[name] = tuple.__new__(Traced, (value, trace, raw[name])) if gone is None else gone
-        elif not simple:
-            call[name] = record.trace(value)
+        elif type(value) in _PARTS:
+            call[name] = tape.traced(value)
+    for name in op.options:
+        if type(call[name]) in _PARTS:
+            call[name] = tape.traced(call[name])
     tape.nodes.append(node)
     if op.outputs == 1:
         picks: list[Output] = []

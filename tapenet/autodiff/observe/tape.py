@@ -85,7 +85,7 @@ class Tape(Nodes, Layer):
             call.full = True
             # Of ops without any input only a program is made: numbers of the host, draws. Elsewhere they are plain arrays.
             call.keeps = (op.effect or op.random) and (bool(op.inputs) or self.captures)
-            arguments = {name: trace(value) for name, value in call.bound.items()}
+            arguments = {name: self.traced(value) for name, value in call.bound.items()}
             result = step(call)
             node = call.node
             if node is not None:
@@ -97,6 +97,10 @@ class Tape(Nodes, Layer):
             return result
 
         return traced
+
+    def traced(self, value: object) -> object:
+        """An argument as a node keeps it."""
+        return trace(value)
 
     def records(self, node: Node) -> None:
         self.nodes.append(node)

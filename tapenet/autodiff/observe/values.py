@@ -1,0 +1,104 @@
+"""Arrays and lists of the user's as calls were given them: a function that is captured may write to them later.
+
+A recorded call is read when the function has ended. By then an argument is the array as it was left; the call computed with
+it as it was.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Container, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.node import Node, Traced
+from tapenet.autodiff.observe.mutation import owner
+from tapenet.autodiff.tensor import Tensor
+from tapenet.program.arguments import mapped
+from tapenet.typing import Array
+
+#: Bytes of an array up to which it is copied where nothing is compiled: `tn.vmap` would copy at each call what it reads.
+MOST = 1 << 20
+
+
+class Values:
+    """What was in the arrays that the calls of a tape were given.
+
+    Attributes:
+        nodes: those of the tape, to which further ones are appended.
+        reached: ids of what the function reaches from outside; None where nothing is compiled. A program reads such an array
+            at each call where it is, so that one which the function changes is an error.
+    """
+
+    def __init__(self, nodes: Sequence[Node], reached: Container[int] | None = None) -> None:
+        self.nodes = nodes
+        self.reached = reached
+        self._copies: dict[int, tuple[Array, Array]] = {}
+        #: Of what is reached the sum of its bytes, as it was when it was first read.
+        self._sums: dict[int, tuple[Array, int]] = {}
+
+    def inside(self, nodes: Sequence[Node]) -> Values:
+        """The same for a tape inside of this one."""
+        made = Values(nodes, self.reached)
+        made._sums = self._sums
+        return made
+
+    def as_given(self, value: Any) -> Any:
+        """An argument of a call, with lists as copies; arrays in it are looked at."""
+        kind = type(value)
+        if kind is list or kind is tuple:
+            return kind([self.as_given(part) for part in value])
+        if kind is np.ndarray:
+            self.see(value)
+        return value
+
+    def see(self, array: Array) -> None:
+        """Remember what is in an array."""
+        if (not array.flags.writeable and array.base is None) or array.dtype.hasobject:
+            return
+        found = self._copies.get(id(array))
+        if found is not None and _same(*found):
+            return
+        if found is not None:
+            self._keep(*found)
+        elif self.reached is not None and (id(array) in self.reached or id(owner(array)) in self.reached):
+            self._sums.setdefault(id(array), (array, _sum(array)))
+            return
+        elif self.reached is None and array.nbytes > MOST:
+            return
+        copy = array.copy()
+        copy.flags.writeable = False
+        self._copies[id(array)] = array, copy
+
+    def settle(self) -> None:
+        """Have the calls so far be of the values that they were given."""
+        for key, (array, copy) in list(self._copies.items()):
+            if not _same(array, copy):
+                self._keep(array, copy)
+                del self._copies[key]
+
+    def changed(self) -> list[Array]:
+        """The arrays that the function reaches, and that are others than when they were first read."""
+        return [array for array, before in self._sums.values() if _sum(array) != before]
+
+    def _keep(self, array: Array, copy: Array) -> None:
+        """Have the calls that were given an array be of its copy."""
+
+        def swapped(value: Any) -> Any:
+            if isinstance(value, Traced) and value.node is None and value.data is array:
+                return Traced(Tensor._of(copy), None, copy)
+            return copy if value is array else value
+
+        for node in self.nodes:
+            if node.call:
+                node.note(call={name: mapped(swapped, value, Traced) for name, value in node.call.items()})
+
+
+def _same(array: Array, copy: Array) -> bool:
+    """Bit by bit: a nan is the same as itself, and -0.0 is not 0.0."""
+    return array.tobytes() == copy.tobytes()
+
+
+def _sum(array: Array) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

@@ -1,0 +1,148 @@
+"""A call that is captured has the arrays and lists that it was given as they were then, whatever is written to them later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tests.program.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
+
+X = np.arange(9.0).reshape(3, 3)
+LARGE = np.ones(100_000)
+SMALL = np.ones(3)
+
+
+def _written(x: Any, index: Any, write: Callable[[Any, Any, Any], None]) -> Any:
+    y = x * 1
+    write(y, index, x[:1])
+    return y
+
+
+def _put(y: Any, index: Any, values: Any) -> None:
+    y[index] = values
+
+
+#: What is made, what is computed with it, and what is written there then.
+USES: dict[str, tuple[Callable[[], Any], Callable[[Any, Any], Any], object]] = {
+    "index, a list": (lambda: [0, 2], lambda x, i: x[i], [1, 1]),
+    "index, nested lists": (lambda: [[0], [2]], lambda x, i: x[i, [0, 1]], [[1], [1]]),
+    "index, lists in a tuple": (lambda: [0, 2], lambda x, i: x[:, i], [1, 1]),
+    "index, an array": (lambda: np.array([0, 2]), lambda x, i: x[i], 1),
+    "index, one number": (lambda: np.array([2]), lambda x, i: x[i], 1),
+    "index, a number without axes": (lambda: np.array(2), lambda x, i: x[i], 1),
+    "mask": (lambda: np.array([True, False, False]), lambda x, i: x[i], [False, True, False]),
+    "take": (lambda: np.array([0, 2]), lambda x, i: np.take(x, i, 0), 1),
+    "take, a list": (lambda: [0, 2], lambda x, i: np.take(x, i, 0), [1, 1]),
+    "take_along_axis": (lambda: np.array([[0], [1], [2]]), lambda x, i: np.take_along_axis(x, i, 1), 0),
+    "where": (lambda: np.array([True, False, True]), lambda x, i: np.where(i, x, 0), False),
+    "operand": (lambda: np.arange(3.0), lambda x, a: x * a, np.nan),
+    "operand, a part": (lambda: np.arange(6.0)[::2], lambda x, a: x * a, -0.0),
+    "operand, a view to read": (lambda: np.arange(3.0), lambda x, a: x * np.broadcast_to(a, (3, 3)), 5),
+    "operand, as a tensor": (lambda: np.arange(3.0), lambda x, a: x * tn.asarray(a), 5),
+    "write": (lambda: [0, 2], lambda x, i: _written(x, i, _put), [1, 1]),
+    "np.add.at": (lambda: np.array([0, 2]), lambda x, i: _written(x, i, np.add.at), 1),
+    "segments": (lambda: np.array([0, 1, 1]), lambda x, i: tn.scatter_add(x, i, (3, 3)), 0),
+    "shape": (lambda: [9, 1], lambda x, shape: x.reshape(shape), [1, 9]),
+    "order of axes": (lambda: [1, 0], lambda x, axes: np.transpose(x, axes), [0, 1]),
+    "repeats": (lambda: np.array([2, 0, 1]), lambda x, n: np.repeat(x, n, 0), [0, 1, 2]),
+    "parts": (lambda: [np.zeros((1, 3))], lambda x, parts: np.concatenate([x, *parts]), [np.ones((1, 3))]),
+}
+
+
+def _twice(use: str, apart: bool) -> Callable[[Any], Any]:
+    """What is computed before and after the writing, with the same thing or another one."""
+    make, compute, after = USES[use]
+
+    def f(x: Any) -> Any:
+        thing = make()
+        first = compute(x, thing)
+        thing = make() if apart else thing
+        thing[... if isinstance(thing, np.ndarray) else slice(None)] = after
+        return first, compute(x, thing)
+
+    return f
+
+
+def _in_a_branch(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: tn.cond(x.sum() > -1, f, lambda x: tuple(t * 0 for t in f(x)), x)
+
+
+def _backward(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def gradient(x: Any) -> Any:
+        w = tn.tensor(x, requires_grad=True)
+        (f(w)[0] ** 2).sum().backward()
+        return w.grad
+
+    return gradient
+
+
+AROUND: dict[str, Callable[[Callable[[Any], Any]], Callable[[Any], Any]]] = {
+    "": lambda f: f,
+    "scan": lambda f: lambda x: tn.scan(lambda c, _: (c + 1, f(x + c)), np.float64(0), None, length=2)[1],
+    "branch": _in_a_branch,
+    "gradient": lambda f: tn.grad(lambda x: sum((t * t).sum() for t in f(x))),
+    "backward": _backward,
+    "lanes": lambda f: lambda x: tn.vmap(f)(np.stack([x, x + 1])),
+}
+
+
+@backends
+@pytest.mark.parametrize("around", AROUND)
+def test_what_is_written_after_a_call_changes_nothing_of_it(around: str, compiled: Compile) -> None:
+    for name in USES:
+        run = compiled(AROUND[around](_twice(name, False)))
+        want = AROUND[around](_twice(name, True))
+        for x in (X, X + 1, X - 2):
+            for found, expected in zip(tn.tree.leaves(run(x)), tn.tree.leaves(want(tn.tensor(x))), strict=True):
+                np.testing.assert_array_equal(found.numpy(), expected.numpy(), err_msg=f"{name} {around}")
+
+
+@pytest.mark.parametrize("name", USES)
+def test_transformations_take_it_as_it_was(name: str) -> None:
+    """Uncompiled too: what they record is read when the function has ended."""
+    lanes = np.stack([X, X + 1])
+    of_lanes = tn.vmap(_twice(name, False))(lanes)
+    for found, *expected in zip(of_lanes, *(_twice(name, True)(x) for x in map(tn.tensor, lanes)), strict=True):
+        np.testing.assert_array_equal(found.numpy(), np.stack([e.numpy() for e in expected]))
+
+
+def test_what_is_made_around_a_loop_may_be_written_after_it() -> None:
+    def f(x: Any) -> Any:
+        index, numbers, one = [0, 2], np.arange(3.0), np.array([1])
+        y = tn.fori(0, 2, lambda i, y: y + x[index].sum() * numbers + x[one], x)
+        index[0], numbers[0], one[0] = 1, 9.0, 2
+        return y
+
+    run = tn.compile(f, backend="numpy")
+    for x in (X, X + 1, X - 2):
+        np.testing.assert_array_equal(run(x).numpy(), f(tn.tensor(x)).numpy())
+
+
+@pytest.mark.parametrize(("array", "before"), [(SMALL, False), (SMALL, True), (LARGE, False)])
+def test_arrays_from_outside_may_not_be_written(array: np.ndarray, before: bool) -> None:
+    """A program reads them at each call where they are, and does not write to them."""
+
+    def f(x: Any) -> Any:
+        array[0] += before
+        y = (x * array).sum()
+        array[0] += not before
+        return y
+
+    kept = array.copy()
+    with pytest.raises(tn.CaptureError, match="while it was captured"):
+        tn.compile(f, backend="numpy")(np.float64(2))
+    array[...] = kept  # of a large one nobody knows what it was
+
+
+def test_arrays_from_outside_are_read_where_they_are() -> None:
+    run = tn.compile(lambda x: x * SMALL, backend="numpy")
+    for value in (1.0, 2.0, 3.0):
+        SMALL[:] = value
+        np.testing.assert_array_equal(run(np.float64(2)).numpy(), 2 * SMALL)
+    SMALL[:] = 1
