@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.llvm import rehearsal
+from tapenet.llvm.addresses import address
 from tapenet.typing import Array, Shape
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def fit(first: Array, *others: Array | None) -> bool:
     dtype = first.dtype
     if dtype.char not in "fd" or not dtype.isnative:
         return False
-    return all(a is None or (a.dtype == dtype and a.flags.aligned) for a in (first, *others))
+    for a in others:
+        if a is not None and not (a.dtype == dtype and a.flags.aligned):
+            return False
+    return bool(first.flags.aligned)
 
 
 @functools.cache
@@ -178,7 +182,7 @@ def aligned(shape: Shape, dtype: DTypeLike, order: Shape | None = None) -> Array
         return np.empty(shape, dtype)
     to = PAGE if size * dtype.itemsize >= LARGE else LINE
     room = np.empty(size + to // dtype.itemsize, dtype)
-    first = -room.__array_interface__["data"][0] % to // dtype.itemsize
+    first = -address(room) % to // dtype.itemsize
     return room[first : first + size].reshape(shape)
 
 

@@ -118,15 +118,22 @@ def _stream(n: int, inputs: int, outputs: int, dtype: np.dtype) -> tuple[Shared,
 
 def panelled(a: np.ndarray, b: np.ndarray, out: np.ndarray, transposed: str = "") -> None:
     """Write a @ b of matrices in C order, or the product with the "left" or the "right" one transposed. For wide registers."""
-    (n, outputs), char, left = out.shape, a.dtype.char, transposed == "left"
-    length, tall = _pieces(n, outputs, a.dtype)
-    depth = len(a) if left else a.shape[1]
-    cost, columns = _cost(n, depth, outputs, a.itemsize), _kind(outputs, a.dtype)
-    if left:
-        _weight_grad(columns, True, char)(length, cost, a, b, out, depth, tall, n, outputs)
-    else:
-        run = _product(depth, columns, transposed == "right", True, False, char)
-        run(length, cost, a, b, out, out, n, tall, outputs)
+    left = transposed == "left"
+    run, length, cost, numbers = _panelled(*out.shape, a.size // len(out), transposed, a.dtype, workers.threads())
+    run(length, cost, a, b, out, *(() if left else (out,)), *numbers)
+
+
+@functools.lru_cache(maxsize=512)
+def _panelled(
+    n: int, outputs: int, depth: int, transposed: str, dtype: np.dtype, threads: int
+) -> tuple[Shared, int, int, tuple[int, ...]]:
+    """The code of `panelled` on so many threads, the length of its range, what is to be shared, and its integers."""
+    length, tall = _pieces(n, outputs, dtype)
+    cost, columns = _cost(n, depth, outputs, dtype.itemsize), _kind(outputs, dtype)
+    if transposed == "left":
+        return _weight_grad(columns, True, dtype.char), length, cost, (depth, tall, n, outputs)
+    run = _product(depth, columns, transposed == "right", True, False, dtype.char)
+    return run, length, cost, (n, tall, outputs)
 
 
 def wide() -> bool:

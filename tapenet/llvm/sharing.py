@@ -130,12 +130,12 @@ class Shared:
     def parts(self, length: int, cost: int, own: int = 0) -> int:
         """How many parts a range of this length has that takes so many multiply-adds, where each has so many numbers of its
         own."""
+        threads = workers.threads()
+        if threads < 2 and self.rounds is not None:
+            return 1
         most = self.most(length, cost, own)
         if most < 2 or self.rounds is None:
             return most
-        threads = workers.threads()
-        if threads < 2:
-            return 1
         return min(most - most % threads or most, threads * self.rounds)  # so that threads have as much to do
 
     def most(self, length: int, cost: int, own: int = 0) -> int:

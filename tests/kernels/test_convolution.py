@@ -220,13 +220,13 @@ def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monk
         with monkeypatch.context() as m:
             many_threads(m, threads)
             m.setattr(linear, "GROUP", group)
-            for made in (linear._product, linear._weight_grad):
+            for made in (linear._product, linear._weight_grad, linear._panelled):
                 made.cache_clear()
             out = np.full((rows, columns), np.nan, dtype)
             linear.panelled(*given, out, transposed)
         agree([out], [a.astype("d") @ b.astype("d")], dtype, ERROR if dtype == "f" else 1e-14)
-    linear._product.cache_clear()
-    linear._weight_grad.cache_clear()
+    for made in (linear._product, linear._weight_grad, linear._panelled):
+        made.cache_clear()
 
 
 @pytest.mark.parametrize(("batch", "dtype"), [(1, "f"), (4, "f"), (5, "d"), (32, "f")])
@@ -255,17 +255,22 @@ def test_windows_that_do_not_overlap(
     assert calls == [*[("left",)] * whole, ("right",)]
 
 
+@pytest.mark.parametrize("wide", [True, False])
 @pytest.mark.parametrize(("channels", "size", "batch"), [((20, 33), 46, 1), ((40, 9), 13, 16)])
 def test_weights_of_one_place_and_few_channels(
-    channels: tuple[int, int], size: int, batch: int, monkeypatch: pytest.MonkeyPatch
+    channels: tuple[int, int], size: int, batch: int, wide: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    """Of many places they are summed directly."""
-    direct, calls = importlib.import_module("tapenet.kernels.convolution"), []
-    made = direct.weight_sums
-    monkeypatch.setattr(direct, "weight_sums", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
-    check(2, (size, size), batch, (*channels, 1), (1, 1), (1, 0, 1), "f")
-    check(2, (size, size), batch, (*channels, 1), (1, 1), (1, 0, 1), "d")
-    assert len(calls) == 2
+    """Of many places they are products in panels where registers are wide, and summed directly elsewhere."""
+    calls = []
+    for name, what in (("convolution", "weight_sums"), ("linear", "panelled")):
+        module = importlib.import_module(f"tapenet.kernels.{name}")
+        made = getattr(module, what)
+        monkeypatch.setattr(module, what, lambda *args, f=made, n=name: (calls.append((n, args[3:])), f(*args))[1])
+    monkeypatch.setattr("tapenet.kernels.linear.wide", lambda: wide)
+    for dtype in "fd":
+        check(2, (size, size), batch, (*channels, 1), (1, 1), (1, 0, 1), dtype)
+    by_weight = [name for name, more in calls if name == "convolution" or more == ("right",)]
+    assert by_weight == ["linear" if wide else "convolution"] * 2
 
 
 def test_gathered_doubles() -> None:

@@ -48,6 +48,38 @@ class Plan(Record):
     width: int  # of a column: input channels of a group, times kernel offsets
 
     @functools.cached_property
+    def places(self) -> int:
+        """Of the output, in all of the batch."""
+        return math.prod(self.out) * self.batch
+
+    @functools.cached_property
+    def work(self) -> int:
+        """Multiply-adds."""
+        return self.places * self.outs * self.width
+
+    @functools.cached_property
+    def sizes(self) -> Ints:
+        """Lengths of the input's spatial axes without borders."""
+        return tuple(inside.stop - inside.start for inside in self.inside[1:])
+
+    @functools.cached_property
+    def befores(self) -> Ints:
+        """The border in front of each spatial axis."""
+        return tuple(inside.start for inside in self.inside[1:])
+
+    @functools.cached_property
+    def alone(self) -> bool:
+        """Whether each place is all that a window sees."""
+        return math.prod(self.kernel) * math.prod(self.stride) == 1
+
+    @functools.cached_property
+    def apart(self) -> bool:
+        """Whether windows of all channels do not overlap, nor see borders."""
+        options = zip(self.kernel, self.stride, self.dilation, strict=True)
+        apart = len(self.kernel) <= 2 and all(k == 1 or (k <= s and d == 1) for k, s, d in options)
+        return self.groups == 1 and not self.bordered and (self.alone or apart)
+
+    @functools.cached_property
     def taps(self) -> list[tuple[Ints, tuple[slice, ...]]]:
         """Each offset in the kernel, row by row, and its elements in all windows of the padded input."""
         reach = [

@@ -8,7 +8,6 @@ kernels that they are made of otherwise.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,11 +29,10 @@ def _by_taps(x: Array, p: Plan) -> bool:
     Raises:
         NotImplementedError: a convolution is too large for either.
     """
-    work = math.prod(p.out) * p.batch * p.outs * p.width
-    if p.width <= TAPS and work <= WORK:
+    if p.width <= TAPS and p.work <= WORK:
         return True
     turn = isinstance(x, Symbol) and x.builder.turn
-    if not turn or work > COLUMNS or not work:
+    if not turn or p.work > COLUMNS or not p.work:
         raise NotImplementedError(OPAQUE)
     return False
 
