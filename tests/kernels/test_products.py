@@ -145,3 +145,34 @@ def test_pieces_for_many_threads_have_rows(rows: int, monkeypatch: pytest.Monkey
     columns = linear.gemm.across(linear.ROWS, np.dtype("f"))  # of one piece
     pieces, tall = linear._pieces(rows, columns, np.dtype("f"))
     assert (pieces - 1) * tall < rows <= pieces * tall
+
+
+@pytest.mark.parametrize(
+    ("rows", "panels", "pieces"), [(64, 1, 2), (47, 1, 1), (384, 1, 4), (64, 3, 6), (32, 3, 3), (64, 8, 8)]
+)
+def test_two_threads_have_as_much_to_do(rows: int, panels: int, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless each had so few rows that packing what both read would take longer."""
+    linear = importlib.import_module("tapenet.kernels.linear")
+    monkeypatch.setattr("tapenet.llvm.workers.threads", lambda: 2)
+    assert linear._pieces(rows, panels * linear.gemm.across(linear.ROWS, np.dtype("f")), np.dtype("f"))[0] == pieces
+
+
+@pytest.mark.parametrize("transposed", ["", "left", "right"])
+def test_a_narrow_result_is_the_same_for_any_number_of_threads(transposed: str) -> None:
+    linear = importlib.import_module("tapenet.kernels.linear")
+    a, b = (R.normal(size=shape).astype("f") for shape in ((64, 1000), (1000, 40)))
+    given = (
+        np.ascontiguousarray(a.T if transposed == "left" else a),
+        np.ascontiguousarray(b.T if transposed == "right" else b),
+    )
+    found = []
+    for threads in (1, 2, 3):
+        tn.set_num_threads(threads)
+        try:
+            found.append(np.empty((64, 40), np.float32))
+            linear.panelled(*given, found[-1], transposed)
+        finally:
+            tn.set_num_threads(None)
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+    agree([found[0]], [a.astype("d") @ b.astype("d")], "f", ERROR["f"])
