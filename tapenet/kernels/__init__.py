@@ -209,7 +209,7 @@ def dense(a: Array) -> Array:
 
 
 def clear(array: Array) -> None:
-    """Write zeros to an array of floats in C order; by a kernel where what an op does is recorded."""
+    """Write zeros to an array of floats without gaps in memory; by a kernel where what an op does is recorded."""
     if rehearsal.state.record is None:
         array.fill(0)
     else:

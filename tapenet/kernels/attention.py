@@ -1,12 +1,13 @@
 """Attention by rows of queries: a block of rows of the scores at a time, never all of them.
 
 For each block the scores, their softmax and its product with the values are made while they are in the cache. Of each row
-the logarithm of the sum of exponentials is kept, and from it the backward pass makes the weights anew (Dao et al.,
+the maximum and the sum of exponentials are kept, and from them the backward pass makes the weights anew (Dao et al.,
 arXiv:2205.14135; since a block has all of its columns, no running maximum is needed). Tiles in the future of a causal
 mask are left out.
 
 Arrays have any leading axes, which all of them have. Vectors of one head are copied behind each other, in whole blocks, so
-that the code depends on their lengths alone, and serves sequences of any length.
+that the code depends on their lengths alone, and serves sequences of any length. So are rows of the mask, and of what dropout
+leaves.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tapenet.kernels import dense, vectors_like
+from tapenet.kernels import clear, dense, vectors_like
 from tapenet.kernels.blocks import turn
 from tapenet.kernels.constants import lasting
 from tapenet.llvm import gemm
-from tapenet.llvm.formulas import call
+from tapenet.llvm.emitter import llvm_type
+from tapenet.llvm.formulas import FORMATS, call
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.sharing import Shared
 
@@ -46,56 +48,76 @@ def multiply_adds(query: np.ndarray, key: np.ndarray, value: np.ndarray, causal:
 
 
 def forward(
-    query: np.ndarray, key: np.ndarray, value: np.ndarray, causal: bool, scale: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """softmax(query @ keyᵀ · scale) @ value, and the logarithm of the sum of exponentials of each row, (..., L, 1)."""
+    query: np.ndarray, key: np.ndarray, value: np.ndarray, mask: np.ndarray | None, left: np.ndarray | None,
+    dropout_p: float, causal: bool, scale: float,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The result, and of each row of scores the maximum and the sum of exponentials, (..., L, 2).
+
+    Args:
+        query, key, value, mask, causal, scale: of `whole.forward`.
+        left: which weights dropout leaves, in the shape of the scores; None for all.
+        dropout_p: how likely it leaves none.
+    """
     query, key, value = map(_dense, (query, key, value))
     dtype = query.dtype
     out = vectors_like(query, value.shape[-1], dtype)
-    below = vectors_like(query, 1, dtype)
-    arrays = (query, key, value, out, below)
+    sums = vectors_like(query, 2, dtype)
     rows, columns = query.shape[-2], key.shape[-2]
+    beside = _beside(columns, mask, left)
+    arrays = (query, key, value, out, sums, *beside)
     block = _block(rows, columns)
-    run = _forward(query.shape[-1], value.shape[-1], causal, block, dtype.char)
+    run = _forward(query.shape[-1], value.shape[-1], causal, block, dtype.char, *_kinds(mask, left))
     blocks = -(-columns // block)
     heads = _heads(*arrays)
-    number = _number(scale, dtype)
+    numbers = _numbers(scale, dropout_p, dtype)
 
     width, wide = (block * a.shape[-1] * dtype.itemsize for a in (query, value))  # bytes of a block of vectors
     scratch = blocks * width, blocks * width, blocks * wide, blocks * block * block * dtype.itemsize, width, wide
-    arguments = *arrays, heads, number, *scratch, 2 * block * dtype.itemsize, rows, columns
+    more = [blocks * block * block * a.itemsize for a in beside]
+    arguments = *arrays, heads, numbers, *scratch, block * dtype.itemsize, *more, rows, columns
     run(len(heads), multiply_adds(query, key, value, causal), *arguments)
-    return out, below
+    return out, sums
 
 
 def backward(
-    g: np.ndarray,
-    query: np.ndarray,
-    key: np.ndarray,
-    value: np.ndarray,
-    out: np.ndarray,
-    below: np.ndarray,
-    causal: bool,
-    scale: float,
-) -> tuple[np.ndarray, ...]:
-    """The gradients by query, key and value, from that by the result."""
-    given = tuple(map(_dense, (g, query, key, value, out)))
+    g: np.ndarray, query: np.ndarray, key: np.ndarray, value: np.ndarray, mask: np.ndarray | None, out: np.ndarray,
+    sums: np.ndarray, left: np.ndarray | None, dropout_p: float, causal: bool, scale: float, mask_gradient: bool,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
+    """The gradients by query, key and value and, with `mask_gradient`, by the scores, from that by the result."""
+    given = tuple(map(_dense, (g, query, key, value, out, sums)))
     dtype = query.dtype
     found = tuple(vectors_like(a, a.shape[-1], dtype) for a in given[1:4])
-    arrays = (*given, *found, below)
-    width, wide = query.shape[-1], value.shape[-1]
     rows, columns = query.shape[-2], key.shape[-2]
+    beside = _beside(columns, mask, left)
+    if mask_gradient:
+        found = *found, vectors_like(query, columns, dtype)
+        if causal:
+            clear(found[3])
+    arrays = (*given, *found, *beside)
+    width, wide = query.shape[-1], value.shape[-1]
     block = _block(rows, columns)
-    run = _backward(width, wide, causal, block, dtype.char)
+    run = _backward(width, wide, causal, block, dtype.char, *_kinds(mask, left), mask_gradient)
     blocks = -(-columns // block)
     heads = _heads(*arrays)
-    number = _number(scale, dtype)
+    numbers = _numbers(scale, dropout_p, dtype)
 
     width, wide, tile = (block * n * dtype.itemsize for n in (width, wide, block))  # bytes of a block
     scratch = *[blocks * width] * 3, *[blocks * wide] * 3, *[blocks * tile] * 2, width, width, wide, wide
-    arguments = *arrays, heads, number, *scratch, rows, columns
+    more = [blocks * block * block * a.itemsize for a in beside]
+    arguments = *arrays, heads, numbers, *scratch, *more, rows, columns
     run(len(heads), 5 * multiply_adds(query, key, value, causal) // 2, *arguments)
     return found
+
+
+def _beside(columns: int, *arrays: np.ndarray | None) -> list[np.ndarray]:
+    """Those that are there, which broadcast to the scores, with rows that are dense and whole."""
+    given = (a for a in arrays if a is not None)
+    return [_dense(a if a.shape[-1] == columns else np.broadcast_to(a, (*a.shape[:-1], columns))) for a in given]
+
+
+def _kinds(mask: np.ndarray | None, left: np.ndarray | None) -> tuple[str, bool]:
+    """What a kernel is made for: the mask's dtype, and whether there is dropout."""
+    return "" if mask is None else mask.dtype.char, left is not None
 
 
 def _block(rows: int, columns: int) -> int:
@@ -109,22 +131,29 @@ def _dense(a: np.ndarray) -> np.ndarray:
 
 
 def _heads(*arrays: np.ndarray) -> np.ndarray:
-    """By head and array, in elements: where it begins, and how far its vectors lie apart."""
-    (itemsize,) = {a.itemsize for a in arrays}
-    return lasting(_places(arrays[0].shape[:-2], tuple(tuple(s // itemsize for s in a.strides[:-1]) for a in arrays)))
+    """By head and array, in elements: where it begins, and how far its vectors lie apart; 0 where they are one for all."""
+    first = arrays[0]
+    strides = (
+        (0,) * (first.ndim - a.ndim)
+        + tuple(s // a.itemsize if n > 1 else 0 for n, s in zip(a.shape[:-1], a.strides, strict=False))
+        for a in arrays
+    )
+    return lasting(_places(first.shape[:-2], tuple(strides)))
 
 
-def _number(value: float | np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """An array of one number. It stays unless that is given in an array, in which it may be another one at the next call."""
-    return np.full(1, value, dtype) if isinstance(value, np.ndarray) else lasting(_lasting(value, dtype))
+def _numbers(scale: float | np.ndarray, dropout_p: float, dtype: np.dtype) -> np.ndarray:
+    """The factors of the scores, and of the weights that dropout leaves. They stay unless the first is given in an array, in
+    which it may be another one at the next call."""
+    factors = scale, 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
+    return np.array(factors, dtype) if isinstance(scale, np.ndarray) else lasting(_lasting(factors, dtype))
 
 
 @functools.lru_cache(maxsize=64)
-def _lasting(value: float, dtype: np.dtype) -> np.ndarray:
-    return np.full(1, value, dtype)
+def _lasting(numbers: tuple[float, ...], dtype: np.dtype) -> np.ndarray:
+    return np.array(numbers, dtype)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=64)
 def _places(lead: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> np.ndarray:
     """The same from the leading lengths, and all strides but the last of each array."""
     found = []
@@ -193,8 +222,8 @@ class _Head:
         seen = self.least(first + i + 1, self.columns) if self.causal else self.columns
         return self.k.spread(seen.convert("trunc", "i32"), self.k.lanes)
 
-    def vectors(self, tiles: Value, i: Value) -> Iterator[tuple[Value, int, Value]]:
-        """The vectors of a row of scores: their row in the tiles, their place in it, and the numbers of their columns."""
+    def vectors(self, tiles: Value) -> Iterator[tuple[Value, int, Value]]:
+        """The vectors of a row of scores: where their tile begins, their place in it, and the numbers of their columns."""
         lanes = self.k.lanes
         numbers = ", ".join(f"i32 {n}" for n in range(lanes))
         for t in self.k.turns(tiles):
@@ -202,7 +231,42 @@ class _Head:
                 self.k, f"<{numbers}>", f"<{lanes} x i32>"
             )
             for at in range(0, self.block, lanes):
-                yield t * self.block + i, at, column + at if at else column
+                yield t * self.block, at, column + at if at else column
+
+    def copied(
+        self, source: tuple[Array, Value], first: Index, count: Value, to: Array
+    ) -> Callable[[Value, Index], Value]:
+        """Copy `count` rows of an array of the shape of the scores, or the one that all of them are: what reads vectors of
+        them, by row and column, also behind their end."""
+        array, row = source
+        same = row.eq(0)
+        apart = same.where(self.k.index(0), self.blocks * self.block)
+        for i in self.k.turns(same.where(self.k.index(1), count)):
+            self.k.copy(array.at((first + i) * row), to.at(i * apart), self.columns * array.dtype.itemsize)
+        return lambda i, column: to.load(i * apart + column, lanes=self.k.lanes)
+
+    def put(self, source: Array, i: Value, tiles: Value, to: tuple[Array, Value], row: Value) -> None:
+        """Copy a row of tiles to one of an array of the shape of the scores."""
+        array, apart = to
+        for t in self.k.turns(tiles):
+            tile = t * self.block
+            length = self.least(self.columns - tile, self.k.index(self.block))
+            self.k.copy(source.at(tile + i), array.at(row * apart + tile), length * array.dtype.itemsize)
+
+    def score(self, product: Value, unseen: Value, mask: Value | None) -> Value:
+        """A vector of scores: -inf where a key is not seen, which a mask of bytes says with a 0."""
+        if mask is not None and mask.is_float:
+            product = product + mask
+        elif mask is not None:
+            unseen = unseen | mask.eq(0)
+        return unseen.where(self.k.number(-math.inf, self.k.lanes), product)
+
+    def weight(self, score: Value, most: Value) -> Value:
+        """e^(score - most). Some processors take a hundred times as long where a result underflows, as e^-inf would."""
+        zero = self.k.number(0.0, self.k.lanes)
+        less = score - most
+        none = less < FORMATS[llvm_type(self.k.dtype)].exp_range[0]
+        return none.where(zero, call("exp", none.where(zero, less)))
 
     def clear(self, a: Array, count: Index, width: int, first: Index = 0) -> None:
         """Set vectors to 0."""
@@ -211,12 +275,11 @@ class _Head:
             for j, some in self.k.vectors(0, width):
                 a.store(zero, i, j, count=some)
 
-    def scale(self, a: Array, count: Index, width: int, factor: Callable[[Index], Value]) -> None:
-        """Multiply each vector by factor(its number)."""
-        for i in self.k.turns(count):
-            value = self.k.spread(factor(i), self.k.lanes)
-            for j, some in self.k.vectors(0, width):
-                a.store(a.load(i, j, lanes=self.k.lanes, count=some) * value, i, j, count=some)
+    def multiply(self, a: Array, i: Index, width: int, factor: Value) -> None:
+        """Multiply a vector by a number."""
+        value = self.k.spread(factor, self.k.lanes)
+        for j, some in self.k.vectors(0, width):
+            a.store(a.load(i, j, lanes=self.k.lanes, count=some) * value, i, j, count=some)
 
     def inner(self, a: Array, b: Array, i: Value, width: int) -> Value:
         """The inner product of a vector of each."""
@@ -229,23 +292,26 @@ class _Head:
 
 
 @functools.lru_cache(maxsize=64)
-def _forward(width: int, wide: int, causal: bool, block: int, char: str) -> Shared:
+def _forward(width: int, wide: int, causal: bool, block: int, char: str, mask: str, dropout: bool) -> Shared:
     k = Kernel("attention", char, vectors=True)
-    arrays = [k.array(1) for _ in range(5)]
+    beside = [np.dtype(c) for c in (mask, "?" * dropout) if c]
+    arrays = [*(k.array(1) for _ in range(5)), *(k.array(1, dtype=dtype) for dtype in beside)]
     heads = k.array(1, dtype=np.int64)
-    scale = k.array(1)
+    numbers = k.array(1)
     keys, turned, values = k.scratch(1, width), k.scratch(1, width), k.scratch(1, wide)
     scores = k.scratch(1, block)
-    own, sums, totals = k.scratch(1, width), k.scratch(1, wide), k.scratch(1, block)
+    own, results, totals = k.scratch(1, width), k.scratch(1, wide), k.scratch(1)
+    copies = [k.scratch(1, dtype=dtype) for dtype in beside]
     begin, end = k.range()
     rows, columns = k.integer(), k.integer()
     head = _Head(k, causal, rows, columns, block)
     lanes = k.lanes
-    factor = k.spread(scale.load(0), lanes)
-    lowest, zero = k.number(-float("inf"), lanes), k.number(0.0, lanes)
+    factor, kept = k.spread(numbers.load(0), lanes), numbers.load(1)
+    # Finite, so that a row without a key has weights of 0, and not of nan.
+    lowest, zero = k.number(float(np.finfo(char).min), lanes), k.number(0.0, lanes)
     padded = head.blocks * block
     for h in k.turns(end, begin):
-        (query, by), (key, key_by), (value, value_by), (out, out_by), (below, below_by) = _placed(arrays, heads, h)
+        (query, by), (key, key_by), (value, value_by), out, (sums, sums_by), *others = _placed(arrays, heads, h)
         head.gather(key, key_by, 0, columns, keys, padded, width)
         head.gather(value, value_by, 0, columns, values, padded, wide)
         head.turned(keys, turned, width)
@@ -253,30 +319,33 @@ def _forward(width: int, wide: int, causal: bool, block: int, char: str) -> Shar
             head.gather(query, by, first, count, own, block, width)
             for t in k.turns(tiles):
                 head.gemm(own, width, turned.moved(t * block), block, scores.moved(t * block), block, width, False)
-            for i in k.turns(block):
+            read = [head.copied(a, first, count, to) for a, to in zip(others, copies, strict=True)]
+            for i in k.turns(count):
                 seen = head.visible(i, first)
-                most, total = k.variable(k.number(-float("inf"), lanes)), k.variable(k.number(0.0, lanes))
-                for row, at, column in head.vectors(tiles, i):
-                    score = (column < seen).where(scores.load(row, at, lanes=lanes) * factor, lowest)
+                most, total = k.variable(lowest), k.variable(zero)
+                for tile, at, column in head.vectors(tiles):
+                    product = scores.load(tile + i, at, lanes=lanes) * factor
+                    score = head.score(product, column >= seen, read[0](i, tile + at) if mask else None)
+                    scores.store(score, tile + i, at)
                     most.set((score > most.value).where(score, most.value))
                 top = k.most(most.value)
                 tops = k.spread(top, lanes)
-                for row, at, column in head.vectors(tiles, i):
-                    shifted = scores.load(row, at, lanes=lanes) * factor - tops
-                    # Some processors take a hundred times as long where a result underflows, as e^-inf would here.
-                    weight = call("exp", (column < seen).where(shifted, zero))
-                    weight = (column < seen).where(weight, zero)
-                    scores.store(weight, row, at)
+                for tile, at, _ in head.vectors(tiles):
+                    weight = head.weight(scores.load(tile + i, at, lanes=lanes), tops)
                     total += weight
-                totals.store(k.total(total.value), 0, i)
-                totals.store(top, 1, i)
-            head.clear(sums, block, wide)
+                    if dropout:
+                        weight = read[-1](i, tile + at).ne(0).where(weight, zero)
+                    scores.store(weight, tile + i, at)
+                below = k.total(total.value).at_least(1.0)  # more than 0 in a row without a key
+                totals.store(below, i)
+                sums.store(top, (first + i) * sums_by)
+                sums.store(below, (first + i) * sums_by + 1)
+            head.clear(results, block, wide)
             for t in k.turns(tiles):
-                head.gemm(scores.moved(t * block), block, values.moved(t * block), wide, sums, wide, block, True)
-            head.scale(sums, block, wide, lambda i: 1.0 / totals.load(0, i))
-            head.spread(sums, out, out_by, first, count, wide)
+                head.gemm(scores.moved(t * block), block, values.moved(t * block), wide, results, wide, block, True)
             for i in k.turns(count):
-                below.store(totals.load(1, i) + call("log", totals.load(0, i)), (first + i) * below_by)
+                head.multiply(results, i, wide, (kept if dropout else k.number(1.0)) / totals.load(i))
+            head.spread(results, *out, first, count, wide)
     return k.shared()
 
 
@@ -288,26 +357,30 @@ def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Va
 
 
 @functools.lru_cache(maxsize=64)
-def _backward(width: int, wide: int, causal: bool, block: int, char: str) -> Shared:
+def _backward(
+    width: int, wide: int, causal: bool, block: int, char: str, mask: str, dropout: bool, mask_gradient: bool
+) -> Shared:
     k = Kernel("attention_grad", char, vectors=True)
-    arrays = [k.array(1) for _ in range(9)]
+    beside = [np.dtype(c) for c in (mask, "?" * dropout) if c]
+    arrays = [*(k.array(1) for _ in range(9 + mask_gradient)), *(k.array(1, dtype=dtype) for dtype in beside)]
     heads = k.array(1, dtype=np.int64)
-    scale = k.array(1)
+    numbers = k.array(1)
     keys, keys_turned, key_sums = (k.scratch(1, width) for _ in range(3))
     values, values_turned, value_sums = (k.scratch(1, wide) for _ in range(3))
     weights, by_scores = k.scratch(1, block), k.scratch(1, block)
     own, own_sums = k.scratch(1, width), k.scratch(1, width)
     upper, results = k.scratch(1, wide), k.scratch(1, wide)
+    copies = [k.scratch(1, dtype=dtype) for dtype in beside]
     begin, end = k.range()
     rows, columns = k.integer(), k.integer()
     head = _Head(k, causal, rows, columns, block)
     lanes = k.lanes
-    number = scale.load(0)
-    factor = k.spread(number, lanes)
+    scale, zero = numbers.load(0), k.number(0.0, lanes)
+    factor, kept = k.spread(scale, lanes), k.spread(numbers.load(1), lanes)
     padded = head.blocks * block
     for h in k.turns(end, begin):
         placed = _placed(arrays, heads, h)
-        (g, g_by), (query, by), (key, key_by), (value, value_by), (out, out_by), *_, (below, below_by) = placed
+        (g, g_by), (query, by), (key, key_by), (value, value_by), (out, out_by), (sums, sums_by), *rest = placed
         head.gather(key, key_by, 0, columns, keys, padded, width)
         head.gather(value, value_by, 0, columns, values, padded, wide)
         head.turned(keys, keys_turned, width)
@@ -318,23 +391,34 @@ def _backward(width: int, wide: int, causal: bool, block: int, char: str) -> Sha
             head.gather(query, by, first, count, own, block, width)
             head.gather(g, g_by, first, count, upper, block, wide)
             head.gather(out, out_by, first, count, results, block, wide)
+            # What divides the weights divides g in their place: all that they are multiplied with has it as a factor.
+            for i in k.turns(count):
+                head.multiply(upper, i, wide, 1.0 / sums.load((first + i) * sums_by + 1))
             for t in k.turns(tiles):
                 tile = t * block
                 head.gemm(own, width, keys_turned.moved(tile), block, weights.moved(tile), block, width, False)
                 head.gemm(upper, wide, values_turned.moved(tile), block, by_scores.moved(tile), block, wide, False)
+            read = [head.copied(a, first, count, to) for a, to in zip(rest[3 + mask_gradient :], copies, strict=True)]
             for i in k.turns(count):
                 seen = head.visible(i, first)
                 off = k.spread(head.inner(upper, results, i, wide), lanes)
-                less = k.spread(below.load((first + i) * below_by), lanes)
-                for row, at, column in head.vectors(tiles, i):
-                    weight = call("exp", weights.load(row, at, lanes=lanes) * factor - less)
-                    weight = (column < seen).where(weight, k.number(0.0, lanes))
-                    weights.store(weight, row, at)
-                    by_scores.store((by_scores.load(row, at, lanes=lanes) - off) * weight, row, at)
+                tops = k.spread(sums.load((first + i) * sums_by), lanes)
+                for tile, at, column in head.vectors(tiles):
+                    product = weights.load(tile + i, at, lanes=lanes) * factor
+                    score = head.score(product, column >= seen, read[0](i, tile + at) if mask else None)
+                    weight = used = head.weight(score, tops)
+                    by_weight = by_scores.load(tile + i, at, lanes=lanes)
+                    if dropout:
+                        left = read[-1](i, tile + at).ne(0).where(kept, zero)
+                        used, by_weight = weight * left, by_weight * left
+                    weights.store(used, tile + i, at)
+                    by_scores.store((by_weight - off) * weight, tile + i, at)
+                if mask_gradient:
+                    head.put(by_scores, i, tiles, rest[3], first + i)
             for i in k.turns(block, count):  # rows that are not there
-                for row, at, _ in head.vectors(tiles, i):
-                    weights.store(k.number(0.0, lanes), row, at)
-                    by_scores.store(k.number(0.0, lanes), row, at)
+                for tile, at, _ in head.vectors(tiles):
+                    weights.store(zero, tile + i, at)
+                    by_scores.store(zero, tile + i, at)
             head.clear(own_sums, block, width)
             for t in k.turns(tiles):
                 tile = t * block
@@ -345,9 +429,11 @@ def _backward(width: int, wide: int, causal: bool, block: int, char: str) -> Sha
                 head.gemm(
                     weights.moved(tile), block, upper, wide, value_sums.moved(tile), wide, block, True, turned=True
                 )
-            head.scale(own_sums, block, width, lambda i: number)
-            head.spread(own_sums, *placed[5], first, count, width)
-        head.scale(key_sums, columns, width, lambda i: number)
-        head.spread(key_sums, *placed[6], 0, columns, width)
-        head.spread(value_sums, *placed[7], 0, columns, wide)
+            for i in k.turns(count):
+                head.multiply(own_sums, i, width, scale)
+            head.spread(own_sums, *rest[0], first, count, width)
+        for i in k.turns(columns):
+            head.multiply(key_sums, i, width, scale)
+        head.spread(key_sums, *rest[1], 0, columns, width)
+        head.spread(value_sums, *rest[2], 0, columns, wide)
     return k.shared()

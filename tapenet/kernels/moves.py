@@ -274,7 +274,7 @@ def _dense() -> Shared:
 
 
 def clear(array: np.ndarray) -> None:
-    """Write zeros to an array in C order."""
+    """Write zeros to an array without gaps in memory."""
     if array.nbytes < CLEARED and rehearsal.state.record is None:
         array.fill(0)
     else:

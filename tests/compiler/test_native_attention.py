@@ -109,11 +109,22 @@ def test_dropout_in_a_loop(compiled: Compile, mask: str | None) -> None:
         assert not calls_python(step)
 
 
-def test_many_scores_are_those_of_the_kernel() -> None:
+@pytest.mark.parametrize("part", [0.9, 1.1])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_attention_of_any_size_calls_no_python(dropout: float, part: float) -> None:
+    """Below the size from which it is a kernel and beyond it, in a loop and outside."""
     pytest.importorskip("llvmlite")
-    length = int(np.sqrt(kernel_dispatch.FORMULA / 32)) + 1
-    x = RNG.normal(size=(length, 16)).astype(np.float32)
-    step = tn.compile(lambda x: F.scaled_dot_product_attention(x, x, x))
-    for _ in range(2):
-        np.testing.assert_allclose(step(x), F.scaled_dot_product_attention(x, x, x), rtol=1e-5, atol=1e-6)
-    assert calls_python(step)
+    length = int(np.sqrt(part * kernel_dispatch.WORTH / 32))
+    xs, mask = RNG.normal(size=(2, length, 16)).astype(np.float32), RNG.random((length, length)) > 0.5
+
+    def gradient(x: Any) -> Any:
+        return tn.grad(lambda x: (F.scaled_dot_product_attention(x, x, x, mask, dropout) ** 2).sum())(x)
+
+    for f in (lambda xs: gradient(xs[0]), lambda xs: tn.scan(lambda c, x: (c, gradient(x)), np.float64(0), xs)[1]):
+        step = tn.compile(f, backend="native")
+        for seed in range(2):
+            tn.random.seed(seed)
+            expected = f(xs)
+            tn.random.seed(seed)
+            np.testing.assert_allclose(step(xs), expected, rtol=1e-4, atol=1e-4)
+        assert not calls_python(step)

@@ -16,7 +16,7 @@ R = np.random.default_rng(0)
 #: How much work, or how long a row, is worth a kernel, by module.
 BOUNDS = {
     "formula": ("WORTH",),
-    "layers.attention.kernel_dispatch": ("WORTH", "FORMULA"),
+    "layers.attention.kernel_dispatch": ("WORTH",),
     "layers.convolution.kernel_dispatch": ("WORTH",),
     "layers.pooling.kernel_dispatch": ("WORTH",),
     "layers.quantized": ("WORTH", "WORTH_BACK"),

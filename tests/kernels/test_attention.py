@@ -44,6 +44,48 @@ def test_same_as_numpy(lead: Any, queries: int, keys: int, width: int, values: i
     agree(*attended(arrays, dtype, is_causal=causal), dtype, 3e-6 if dtype == "f" else 3e-14)
 
 
+MASKS: dict[str, Any] = {
+    "pairs": R.random((41, 70)) > 0.4,
+    "keys": R.random((2, 1, 1, 70)) > 0.4,
+    "queries, some with no key": R.random((41, 1)) > 0.4,
+    "numbers": R.normal(size=(3, 41, 70)),
+    "infinite ones": np.where(R.random((2, 3, 41, 70)) > 0.4, R.normal(size=(41, 70)), -np.inf),
+}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "causal", "dropout"), [("f", False, 0.4), ("f", True, 0.0), ("d", False, 0.0), ("d", True, 0.4)]
+)
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_and_dropout(name: str, dropout: float, causal: bool, dtype: str) -> None:
+    mask, moved = MASKS[name], [MASKS[name]] if MASKS[name].dtype.kind == "f" else []
+    arrays = [R.normal(size=(2, 3, *s)) for s in ((41, 5), (70, 5), (70, 24))]
+
+    def f(q: Any, k: Any, v: Any, m: Any = mask) -> Any:
+        return tn.scaled_dot_product_attention(q, k, v, m, dropout, causal, rng=0)
+
+    for given in (arrays, arrays + moved) if moved else (arrays,):  # without and with the gradient by the mask
+        numbers = mask.astype(dtype) if moved else mask
+        run = f if len(given) == 4 else functools.partial(f, m=numbers)
+        agree(*both(run, *given, dtype=dtype), dtype, 4e-6 if dtype == "f" else 3e-14)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_rows_that_see_keys_of_minus_1e9_alone(causal: bool) -> None:
+    """Their weights are 1/n in float32, in both directions."""
+    arrays: Any = [R.normal(size=(40, 8)).astype("f") for _ in range(3)]
+    mask = np.zeros((40, 40), "f")
+    mask[::3] = -1e9
+    found = []
+    for on in (True, False):
+        with kernels.switched(on):
+            t: Any = [tn.tensor(a, requires_grad=True) for a in arrays]
+            out = tn.scaled_dot_product_attention(t[0], t[1], t[2], mask, is_causal=causal)
+            out.backward(arrays[0])
+            found.append([out.data, *(x.grad.data for x in t)])
+    agree(found[0], found[1], "f", 3e-6)
+
+
 def test_heads_side_by_side_in_memory_and_shared_ones() -> None:
     joined = R.normal(size=(2, 40, 3, 4, 16)).astype("f")
     arrays = [np.moveaxis(joined[:, :, i], 2, 1) for i in range(3)]
@@ -70,7 +112,7 @@ def test_what_is_masked_does_not_underflow() -> None:
     arrays = [R.normal(size=(2, 40, 16)).astype("f") for _ in range(3)]
     for _ in range(2):  # the first time it may be compiled
         library.feclearexcept(underflow)
-        attention.forward(*arrays, True, 0.25)
+        attention.forward(*arrays, None, None, 0.0, True, 0.25)
     assert not library.fetestexcept(underflow)
 
 

@@ -79,6 +79,8 @@ def test_convolution_by_winograd(machine: Registers) -> None:
 
 def test_heads(machine: Registers) -> None:
     test_attention.test_same_as_numpy((2,), 41, 70, 5, 23, True, "f")
+    for mask in ("keys", "infinite ones"):
+        test_attention.test_masks_and_dropout(mask, 0.4, True, "f")
 
 
 def test_groups(machine: Registers) -> None:

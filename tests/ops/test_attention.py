@@ -101,6 +101,16 @@ def test_rows_masked_whole_give_zero_as_in_torch(kind: str) -> None:
 
 
 @both_ways
+def test_keys_of_minus_1e9_alone_weigh_the_same() -> None:
+    """In float32, which sees nothing else beside that number, in both directions."""
+    q, k, v = (tn.tensor(a.astype("f"), requires_grad=True) for a in arrays(2))
+    out = attend(q, k, v, np.full((7, 9), -1e9, "f"))
+    out.sum().backward()
+    close(out.data, np.broadcast_to(v.data.mean(1, keepdims=True), out.shape))
+    close(v.grad.data, np.full_like(v.data, 7 / 9))
+
+
+@both_ways
 @pytest.mark.parametrize(("heads", "shared"), [(6, 3), (6, 1), (4, 4)])
 @pytest.mark.parametrize("mask", [None, (7, 9), (1, 7, 9), (6, 7, 9), (2, 1, 1, 9)])
 def test_grouped_heads_beside_torch(heads: int, shared: int, mask: Any) -> None:

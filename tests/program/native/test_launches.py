@@ -224,6 +224,24 @@ def _attention() -> tuple[nn.Module, Array]:
     return _Attention(), R.normal(size=(4, 96, 64)).astype("f")
 
 
+class _Masked(_Attention):
+    """With a mask, a gradient by another one, and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(np.random.default_rng(1).normal(size=(4, 4, 96, 96)).astype("f"))
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = (np.swapaxes(a.reshape(4, 96, 4, 16), 1, 2) for a in np.split(self.linear(x), 3, -1))
+        keys = np.arange(96) < np.array([96, 40, 7, 1])[:, None, None, None]
+        out = F.scaled_dot_product_attention(q, k, v, keys, 0.1)
+        return F.scaled_dot_product_attention(out, k, v, self.bias, is_causal=True)
+
+
+def _masked() -> tuple[nn.Module, Array]:
+    return _Masked(), R.normal(size=(4, 96, 64)).astype("f")
+
+
 def _pooled() -> tuple[nn.Module, Array]:
     net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.MaxPool2d(3, 2, 1), nn.Conv2d(16, 16, 1), nn.MaxPool2d(3, 1))
     return net, X
@@ -248,7 +266,7 @@ def _small_maps() -> tuple[nn.Module, Array]:
     return net, R.normal(size=(64, 48, 1, 1)).astype("f")
 
 
-@pytest.mark.parametrize("make", [_lstm, _gru, _rnn, _attention, _pooled, _pooled_apart, _small_maps])
+@pytest.mark.parametrize("make", [_lstm, _gru, _rnn, _attention, _masked, _pooled, _pooled_apart, _small_maps])
 def test_a_training_step_calls_no_python(make: Callable[[], tuple[nn.Module, Array]], plans: list[Any]) -> None:
     """Its losses and parameters are the same for any number of threads in tn.deterministic(), and those of eager mode."""
 

@@ -85,22 +85,22 @@ def usual_scale(query: Array) -> float:
 
 
 def _stretched(shape: tuple[int, ...], *arrays: Array) -> list[Array]:
-    """Arrays with the leading axes of the scores, one at least, as views."""
-    lead = shape[:-2] or (1,)
+    """Arrays with the leading axes of the scores, as views."""
+    lead = shape[:-2]
     return [a if a.shape[:-2] == lead else np.broadcast_to(a, (*lead, *a.shape[-2:])) for a in arrays]
 
 
 def _full(mask: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """A mask with all axes of the scores, one leading axis at least; of length one where it broadcasts."""
-    return None if mask is None else mask.reshape((1,) * (max(3, len(shape)) - mask.ndim) + mask.shape)
+    """A mask with all axes of the scores; of length one where it broadcasts."""
+    return None if mask is None else mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
 
 
 def _attention_joint(
     g: Array, wanted: Set[str], query: Array, key: Array, value: Array, attn_mask: Array | None, out: Array, weights: Array,
-    kept: Array, logsumexp: Array, seed: Array | None, dropout_p: float, is_causal: bool, scale: float,
+    kept: Array, normalizers: Array, seed: Array | None, dropout_p: float, is_causal: bool, scale: float,
 ) -> dict[str, Array]:  # fmt: skip
     found = attention_grad(
-        g, query, key, value, attn_mask, out, weights, kept, logsumexp, seed, dropout_p, is_causal, scale,
+        g, query, key, value, attn_mask, out, weights, kept, normalizers, seed, dropout_p, is_causal, scale,
         "attn_mask" in wanted,
     )  # fmt: skip
     return dict(zip(("query", "key", "value", "attn_mask"), found, strict=False))
@@ -178,10 +178,10 @@ def _attention_grad_lanes(
 _OPAQUE = "scores are made in tiles that fit the cache, which no primitive does"
 
 
-def _small(shape: Shape, query: Array, value: Array) -> bool:
+def _small(shape: Shape, query: Array, value: Array, is_causal: bool) -> bool:
     """Whether scores of a shape are so few that a program makes them by the formula."""
     work = math.prod(shape) * (query.shape[-1] + value.shape[-1])
-    return 0 < work < kernel_dispatch.FORMULA and math.prod(shape) <= WHOLE
+    return 0 < work < kernel_dispatch.worth(is_causal) and math.prod(shape) <= WHOLE
 
 
 def _lowered(
@@ -189,22 +189,22 @@ def _lowered(
     dropout_p: float = 0.0, is_causal: bool = False, scale: float = 1.0,
 ) -> tuple[Array, ...]:  # fmt: skip
     shape = _shape(query, key, value, attn_mask)
-    if (seed is not None and seed.dtype.kind != "b") or not _small(shape, query, value):
+    if (seed is not None and seed.dtype.kind != "b") or not _small(shape, query, value, is_causal):
         raise CannotLower(_OPAQUE)
     query, key, value = _stretched(shape, query, key, value)
     weights = attention_weights(query, key, _full(attn_mask, shape), is_causal, scale)
     out = np.matmul(weights if seed is None else whole.dropped(weights, seed, dropout_p), value)
     left = np.empty(0, bool) if seed is None else seed
-    return np.reshape(out, (*shape[:-1], out.shape[-1])), weights, left, np.empty(0, out.dtype)
+    return out, weights, left, np.empty(0, out.dtype)
 
 
 def _grad_lowered(
     gradient: Array, query: Array, key: Array, value: Array, attn_mask: Array | None, result: Array, weights: Array,
-    kept: Array, logsumexp: Array, seed: Array | None = None, dropout_p: float = 0.0, is_causal: bool = False,
+    kept: Array, normalizers: Array, seed: Array | None = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float = 1.0, mask_gradient: bool = False,
 ) -> tuple[Array, ...]:  # fmt: skip
     shape = _shape(query, key, value, attn_mask)
-    if (seed is not None and seed.dtype.kind != "b") or not _small(shape, query, value):
+    if (seed is not None and seed.dtype.kind != "b") or not _small(shape, query, value, is_causal):
         raise CannotLower(_OPAQUE)
     shapes = query.shape, key.shape, value.shape
     g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
@@ -234,7 +234,7 @@ def _normal(r: np.random.Generator, *shapes: Shape) -> list[Array]:
 @op(
     lower=_lowered,
     nondiff=("seed",),
-    residuals=("weights", "kept", "logsumexp"),
+    residuals=("weights", "kept", "normalizers"),
     reference=_reference,  # whole and tiled work in place: a tile at a time, or with half the passes over the scores
     memory="alike",
     joint=_attention_joint,
@@ -287,23 +287,22 @@ def attention(
     query, key, value = _stretched(shape, query, key, value)
     mask = _full(attn_mask, shape)
     none = np.empty(0, query.dtype)
-    plain = mask is None and seed is None
-    found = kernel_dispatch.forward(query, key, value, is_causal, scale) if plain else None
+    found = kernel_dispatch.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
     if found is not None:
-        (out, logsumexp), weights, kept = found, none, None
+        (out, normalizers), weights, kept = found, none, None
     elif math.prod(shape) <= WHOLE:
         out, weights, kept = whole.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
-        logsumexp = none
+        normalizers = none
     else:
-        out, logsumexp = tiled.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
+        out, normalizers = tiled.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
         weights, kept = none, None
-    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.empty(0, bool) if kept is None else kept, logsumexp
+    return out, weights, np.empty(0, bool) if kept is None else kept, normalizers
 
 
 @op(
     lower=_grad_lowered,
     memory="alike",
-    nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
+    nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "normalizers", "seed"),
     outputs=None,
     vmap=_attention_grad_lanes,
     label="attention gradients",
@@ -318,7 +317,7 @@ def attention_grad(
     result: Array,
     weights: Array,
     kept: Array,
-    logsumexp: Array,
+    normalizers: Array,
     seed: Array | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
@@ -332,7 +331,7 @@ def attention_grad(
     Args:
         gradient: (..., L, V), that by the result.
         query, key, value, attn_mask, seed, dropout_p, is_causal, scale: of `attention`.
-        result, weights, kept, logsumexp: what `attention` returned and saved.
+        result, weights, kept, normalizers: what `attention` returned and saved.
         mask_gradient: whether the gradient by the mask is wanted.
 
     >>> import numpy as np
@@ -346,18 +345,22 @@ def attention_grad(
     shapes = query.shape, key.shape, value.shape
     g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
     mask = _full(attn_mask, shape)
-    tiles = logsumexp.size > 0
-    plain = tiles and mask is None and seed is None
-    by_mask: Array | None
-    by_machine = kernel_dispatch.backward(g, query, key, value, out, logsumexp, is_causal, scale) if plain else None
+    tiles = normalizers.size > 0
+    by_mask: Array | None = None
+    by_machine = None
+    if tiles and not (mask_gradient and math.prod(shape) > WHOLE):  # a kernel makes that by all scores as a whole
+        by_machine = kernel_dispatch.backward(
+            g, query, key, value, mask, out, normalizers, seed, dropout_p, is_causal, scale, mask_gradient
+        )
     if by_machine is not None:
-        found, by_mask = list(by_machine), None
+        found = list(by_machine[:3])
+        by_mask = by_machine[3] if mask_gradient else None
     elif not tiles:
         left = None if seed is None else kept
         *found, by_mask = whole.backward(g, query, key, value, out, weights, left, dropout_p, scale)
     else:
         *found, by_mask = tiled.backward(
-            g, query, key, value, mask, out, logsumexp, seed, dropout_p, is_causal, scale, mask_gradient
+            g, query, key, value, mask, out, normalizers, seed, dropout_p, is_causal, scale, mask_gradient
         )
     found = [unbroadcast(d, s) for d, s in zip(found, shapes, strict=True)]
     if attn_mask is None or by_mask is None or not mask_gradient:

@@ -2,10 +2,11 @@
 product.
 
 The softmax of a row is made tile by tile with a running maximum and sum; what came before is scaled down when the maximum
-grows. Of each row the logarithm of the sum of exponentials is kept, and from it the backward pass makes the weights anew.
+grows. Of each row the maximum and the sum of exponentials are kept, and from them the backward pass makes the weights anew:
+not from the logarithm of the sum alone, which a mask of -1e9 swallows in rows that are masked whole.
 Dao, Fu, Ermon, Rudra and Ré, arXiv:2205.14135. Tiles that lie in the future of a causal mask are left out.
 
-Arrays are those of `whole`, with one leading axis or more, which all of them have.
+Arrays are those of `whole`, with leading axes that all of them have.
 """
 
 from __future__ import annotations
@@ -95,11 +96,15 @@ def forward(
     causal: bool,
     scale: float,
 ) -> tuple[Array, Array]:
-    """The result, and the logarithm of the sum of exponentials of each row, (..., L, 1)."""
+    """The result, and of each row of scores the maximum and the sum of exponentials, (..., L, 2)."""
+    if query.ndim == 2:
+        masks = None if mask is None else mask[None]
+        out, normalizers = forward(query[None], key[None], value[None], masks, seed, dropout_p, causal, scale)
+        return out[0], normalizers[0]
     shape = _shape(query, key)
     dtype = np.result_type(query, key, value)
     out = vectors_like(query, value.shape[-1], dtype)
-    logsumexp = np.empty((*query.shape[:-1], 1), dtype)
+    normalizers = np.empty((*query.shape[:-1], 2), dtype)
     buffer = np.empty(NUMBERS, dtype)
     for group in _groups(shape):
         scaled, keys, values = query[group] * scale, key[group], value[group]
@@ -124,20 +129,28 @@ def forward(
                 sums += np.matmul(exps, values[:, columns])
             np.maximum(total, 1, out=total)  # 0 in rows that are masked whole
             np.divide(sums, total, out=out[group][:, rows])
-            np.add(top, np.log(total), out=logsumexp[group][:, rows])
-    return out, logsumexp
+            np.concatenate([top, total], -1, out=normalizers[group][:, rows])
+    return out, normalizers
 
 
 def backward(
-    g: Array, query: Array, key: Array, value: Array, mask: Array | None, out: Array, logsumexp: Array, seed: Array | None,
-    dropout_p: float, causal: bool, scale: float, mask_gradient: bool,
+    g: Array, query: Array, key: Array, value: Array, mask: Array | None, out: Array, normalizers: Array,
+    seed: Array | None, dropout_p: float, causal: bool, scale: float, mask_gradient: bool,
 ) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
     """The gradients by query, key, value and, if it is wanted, by the mask (else None), from that by the result."""
+    if query.ndim == 2:
+        masks, options = None if mask is None else mask[None], (seed, dropout_p, causal, scale, mask_gradient)
+        *found, by_mask = backward(
+            g[None], query[None], key[None], value[None], masks, out[None], normalizers[None], *options
+        )
+        return found[0][0], found[1][0], found[2][0], None if by_mask is None else by_mask[0]
     shape = _shape(query, key)
     dtype = out.dtype
     by_query = np.zeros_like(query, dtype)
     by_key, by_value = np.zeros_like(key, dtype), np.zeros_like(value, dtype)
     by_mask = None if mask is None or not mask_gradient else np.zeros(mask.shape, dtype)
+    top, total = normalizers[..., :1], normalizers[..., 1:]
+    g = g / total  # what divides the weights, in their place: all that they are multiplied with has g as a factor
     taken = np.vecdot(g, out)[..., None]
     first, second = np.empty(NUMBERS, dtype), np.empty(NUMBERS, dtype)
     for group in _groups(shape):
@@ -148,7 +161,7 @@ def backward(
             for columns in seen:
                 mine = None if mask is None else _part(mask, group, rows, columns)
                 weights = _scores(part, keys[:, columns], mine, causal, rows, columns, first)
-                weights -= logsumexp[group][:, rows]
+                weights -= top[group][:, rows]
                 np.exp(weights, out=weights)
                 scores = second[: weights.size].reshape(weights.shape)
                 np.matmul(gs, values[:, columns].swapaxes(-1, -2), out=scores)
