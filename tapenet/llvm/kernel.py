@@ -261,7 +261,7 @@ class Kernel(Code):
             for i in range(n):
                 if not i & half:
                     a, b = rows[i], rows[i + half]
-                    new[i], new[i + half] = self._shuffle(a, b, first), self._shuffle(a, b, second)
+                    new[i], new[i + half] = self.shuffled(a, b, first), self.shuffled(a, b, second)
             rows = new
             half *= 2
         return rows
@@ -269,15 +269,16 @@ class Kernel(Code):
     def every(self, value: Value, step: int, each: int = 1, first: int = 0) -> Value:
         """Of a vector in groups of `each` lanes every `step`-th group, from the `first` on."""
         groups = range(first, int(value.type[1:].split(" ")[0]) // each, step)
-        return self._shuffle(value, value, [group * each + i for group in groups for i in range(each)])
+        return self.shuffled(value, value, [group * each + i for group in groups for i in range(each)])
 
     def interleaved(self, a: Value, b: Value, each: int = 1) -> Value:
         """Groups of `each` lanes of two vectors by turns."""
         lanes = int(a.type[1:].split(" ")[0])
         groups = range(lanes // each)
-        return self._shuffle(a, b, [g * each + i for g in groups for at in (0, lanes) for i in range(at, at + each)])
+        return self.shuffled(a, b, [g * each + i for g in groups for at in (0, lanes) for i in range(at, at + each)])
 
-    def _shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
+    def shuffled(self, a: Value, b: Value, lanes: list[int]) -> Value:
+        """These lanes of two vectors, the second one's behind those of the first."""
         chosen = ", ".join(f"i32 {i}" for i in lanes)
         text = f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{len(lanes)} x i32> <{chosen}>"
         return Value(self, self.emit(text), f"<{len(lanes)} x {element(a.type)}>")

@@ -152,6 +152,7 @@ def test_gathered(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         (2, (11, 10), 1, 6, (9, 8), (1, 4, 1)),  # a loop over the rows of the kernel
         (2, (21, 20), 4, 6, (9, 9), (2, 4, 2)),
         (2, (3, 3), 64, 12, (3, 3), (1, ((4, 0), (0, 1)), 1)),
+        (2, (14, 14), 1, 16, (5, 5), (2, 2, 1)),
     ],
 )
 def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any, options: Any,
@@ -165,6 +166,27 @@ def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
     check(axes, sizes, batch, (channels, channels, channels), kernel, options, "d" if channels == 33 else "f")
     assert calls == ["sums", "sums", "weight_sums"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "kernel", "options"),
+    [
+        ((7, 4), 1, (3, 3), (1, 1, 1)),
+        ((6, 3), 1, (3, 2), ((2, 3), (1, 0), 1)),
+        ((5, 2), 2, (5, 3), (1, (2, 1), 1)),
+        ((8, 1), 4, (3, 1), ((2, 1), 0, 2)),
+    ],
+)
+def test_rows_of_few_places_stay_in_registers(
+    sizes: Any, batch: int, kernel: Any, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Each channel by itself, without a copy within borders."""
+    module = importlib.import_module("tapenet.kernels.depthwise")
+    copies = []
+    monkeypatch.setattr(module, "_bordered", lambda *args: copies.append(args))
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    check(2, sizes, batch, (19, 19, 19), kernel, options, "f")
+    assert not copies
 
 
 @pytest.mark.parametrize(
