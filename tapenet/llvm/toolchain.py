@@ -129,11 +129,15 @@ class Library:
         made = target()
         declared = "".join(f"declare void @{name}()\n" for name in called)
         module = llvm.parse_assembly(made.header + declared)
-        # The engine owns the machine it is given, and takes it along when it goes.
-        self._engine = llvm.create_mcjit_compiler(module, made.another())
+        # The engine owns the machine it is given, and takes it along when it goes. It makes no code by it: one that knows
+        # nothing of the processor is made in 0.05 ms, not 0.4.
+        machine = llvm.Target.from_default_triple().create_target_machine()
+        self._engine = llvm.create_mcjit_compiler(module, machine)
         self._called = called
         for name, library in called.items():
             self._engine.add_global_mapping(module.get_function(name), library.address(name))
+        # It would compile this module too, though it is empty: in 1.7 ms, for each of a U-Net's 75 libraries.
+        self._engine.remove_module(module)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 

@@ -158,6 +158,11 @@ def test_what_compiled_a_module_is_freed() -> None:
     assert used() - before < 100 * 25_000
 
 
+def test_to_load_code_compiles_nothing(cache: Path) -> None:
+    """An engine compiles each module that it has, an empty one too."""
+    assert not toolchain.build(TEXT)._engine._modules
+
+
 def test_another_process_finds_what_the_first_compiled(cache: Path) -> None:
     """Also where strings hash otherwise, so that a set has another order: the text must be the same."""
     first, count = output(process(STEP, cache, PYTHONHASHSEED="1")).rsplit(" ", 1)
