@@ -39,7 +39,7 @@ from tapenet.program.arguments import elements
 from tapenet.program.backend import Runner
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
-from tapenet.program.passes import Step, simplify
+from tapenet.program.passes import Simplified, Step
 from tapenet.program.rehearsal import captured
 from tapenet.program.trees import Structure, container, flatten
 from tapenet.typing import Array
@@ -99,7 +99,7 @@ def first_call(
     call: Call,
     keep_grads: bool,
     take_back: bool,
-    build: Callable[[Program], Runner],
+    build: Callable[[Simplified], Runner],
     tell_unseen: Callable[[str], None],
     linked: bool = False,
     sketches: bool = False,
@@ -155,19 +155,18 @@ def first_call(
             if linked or sketched:
                 undo()
             return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
-        steps: list[Step] = []
         with _uncollected():
-            program = check(recorded.program)
-            if frozen is None:
-                program = simplify(program, steps)
-            else:
-                refuse(title, program, recorded.plan)
-                program = freeze(program, steps, frozen)
+            simplified = Simplified(check(recorded.program))
+            if frozen is not None:
+                refuse(title, recorded.program, recorded.plan)
+                steps: list[Step] = []
+                program = freeze(recorded.program, steps, frozen)
+                simplified = Simplified(recorded.program, (program, steps))
                 still = {i.params["op"] for i in program.body if i.name == "call"}
                 recorded.called[:] = [c for c in recorded.called if c.op in still]
-            runner = build(program)
+            runner = build(simplified)
         variant = Variant(
-            title, key, recorded.program, program, steps, recorded.called, runner, recorded.plan,
+            title, key, recorded.program, simplified, recorded.called, runner, recorded.plan,
             dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
         )  # fmt: skip
         holds = variant.holds()

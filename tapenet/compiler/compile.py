@@ -37,7 +37,7 @@ from tapenet.ops.stack_frames import user_site
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.backend import Runner
 from tapenet.program.called_ops import Resized
-from tapenet.program.ir import Program
+from tapenet.program.passes import Simplified
 from tapenet.typing import Array
 
 P = ParamSpec("P")
@@ -461,8 +461,9 @@ class Compiled:
 
         return Linked(variant, call, flows, compiled)
 
-    def _build(self, program: Program) -> Runner:
-        runner: Runner = importlib.import_module(BACKENDS[self._backend]).build(program)
+    def _build(self, program: Simplified) -> Runner:
+        given = program if self._backend == "native" else program.program
+        runner: Runner = importlib.import_module(BACKENDS[self._backend]).build(given)
         return runner
 
     def _eager(self, call: Call) -> object:

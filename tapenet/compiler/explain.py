@@ -119,7 +119,7 @@ def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
         f"{found.products:,} multiply-adds in matrix products, {found.elements:,} elements computed one by one",
         f"{size_in_words(found.least)} go in and out; {size_in_words(found.most)} would if every instruction used memory",
         f"{len(variant.captured.body)} instructions captured, {len(variant.program.body)} after all passes"
-        + _passes(variant.steps),
+        + _passes(variant.simplified.steps),
     ]
     frozen = len(variant.captured.references)
     if frozen and not variant.program.references:

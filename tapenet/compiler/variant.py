@@ -25,7 +25,7 @@ from tapenet.program import generated
 from tapenet.program.backend import Inline, Runner
 from tapenet.program.ir import Program
 from tapenet.program.layout import in_order
-from tapenet.program.passes import Step
+from tapenet.program.passes import Simplified
 from tapenet.program.trees import NAMED, Parts, Structure, container
 from tapenet.program.value_keys import distinct
 from tapenet.typing import Array
@@ -82,8 +82,7 @@ class Variant:
     Attributes:
         key: the arguments it is for (`Call.key`), and the thread's switches.
         captured: the program as it was captured.
-        program: the same after all passes.
-        steps: what the passes did.
+        simplified: the same after all passes.
         called: ops that are called as they are, and why.
         runner: what the backend made of it.
         plan: what a call does beside.
@@ -98,8 +97,7 @@ class Variant:
     title: str
     key: Key
     captured: Program
-    program: Program
-    steps: list[Step]
+    simplified: Simplified
     called: list[Called]
     runner: Runner
     plan: Plan
@@ -112,8 +110,8 @@ class Variant:
     def __post_init__(self) -> None:
         #: Tensors from outside, with their leaves, and the hooks on these.
         self._outside = [(r.tensor, r.tensor._node, hooks(r.tensor._node)) for r in self.captured.references]
-        self._references = self.program.references
-        self._targets = [write.target for write in self.program.writes]
+        self._references = self.runner.references
+        self._targets = self.runner.written
         #: The arrays of the references for which the runner was made ready.
         self._arrays: list[Array] | None = None
         #: `epoch.current` when it was last seen to hold.
@@ -123,6 +121,11 @@ class Variant:
         self._wrote = mutation.Writer(self.by, []).wrote
         self._makers: dict[object, Callable[..., Callable[..., object]]] = {}
         self._run: Callable[..., object] = never
+
+    @property
+    def program(self) -> Program:
+        """The program after all passes."""
+        return self.simplified.program
 
     # -- whether it fits -----------------------------------------------------------------------------------------
 
@@ -265,7 +268,7 @@ class _Writer:
     def __init__(self, variant: Variant) -> None:
         self._variant = variant
         self._plan = variant.plan
-        self._count = len(variant.program.inputs) - len(variant.plan.entries)
+        self._count = len(variant.captured.inputs) - len(variant.plan.entries)
         self._lines: list[str] = []
         self._names: dict[str, object] = {
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant.by,
@@ -347,7 +350,7 @@ class _Writer:
             self._statics += 1
             return
         array, leaf = f"a{self._arrays}", f"n{self._leaves}"
-        value = self._variant.program.inputs[self._arrays]
+        value = self._variant.captured.inputs[self._arrays]
         self._arrays += 1
         if kind == "array":
             # Where nothing is recorded, a tensor inside a graph is an array like any other.
@@ -422,9 +425,9 @@ class _Writer:
         for i, target in enumerate(plan.entries):
             self._line(f"e{i} = {self._leaf(target)}.grad")
             self._line(f"if e{i} is None: return MISS")
-            order = self._variant.program.inputs[self._count + i].order
+            order = self._variant.captured.inputs[self._count + i].order
             arguments.append(entry.format(f"e{i}", order))
-        outputs = [f"o{i}" for i in range(len(self._variant.program.outputs))]
+        outputs = [f"o{i}" for i in range(len(self._variant.captured.outputs))]
         inline = self._variant.runner.inline
         if inline is not None:
             self._inline(inline, arguments, outputs)
@@ -434,7 +437,7 @@ class _Writer:
             self._line(f"{self._leaf(target)}.grad = {'None' if output is None else self._tensor(output)}")
         for position, output in plan.written:
             self._line(f"copyto(a{position}, o{output}); wrote_to(a{position}, by)")
-        if self._variant.program.writes:
+        if self._variant.runner.written:
             self._line("wrote()")
         self._line(f"return {self._expression(plan.structure, iter(plan.results))}")
 

@@ -19,7 +19,7 @@ def made_of(array: np.ndarray, key: object, make: Callable[[], np.ndarray]) -> n
 
     An LSTM of 128 units on one sequence of 32 spends a third of its time on bringing its weights into order.
     """
-    if array.flags.writeable or not _is_constant(array):
+    if array.flags.writeable or not is_constant(array):
         return make()
     found = _made.get(id(array))
     if found is None or found[0]() is not array:
@@ -51,7 +51,7 @@ def _zeros(count: int, dtype: np.dtype) -> np.ndarray:
     return made
 
 
-def _is_constant(array: np.ndarray) -> bool:
+def is_constant(array: np.ndarray) -> bool:
     """Whether neither an array nor what it is a view of can be written."""
     base: object = array
     while isinstance(base, np.ndarray):

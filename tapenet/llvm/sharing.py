@@ -11,6 +11,7 @@ import hashlib
 from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -110,6 +111,8 @@ class Shared:
     ) -> None:  # fmt: skip
         self._begun, self._name = library, name
         self._symbol = f"{name}_{hashlib.sha256(code.encode()).hexdigest()[:16]}" if code else ""
+        if self._symbol:
+            _named[self._symbol] = self
         self._library: Library | None = None
         self._function = 0
         #: What its arguments are.
@@ -193,7 +196,14 @@ class Shared:
             workers.share(self._function, at, count, threads)
 
 
-#: Code that other code calls, by its name there.
+def named(symbol: str) -> bool:
+    """Whether other code may call code by this name from now on: there is such code in this process."""
+    found = _named.get(symbol)
+    return found is not None and bool(found.symbol())
+
+
+#: Code that other code may call, by its name there; and what of it is called.
+_named: WeakValueDictionary[str, Shared] = WeakValueDictionary()
 _lasting: dict[str, Library] = {}
 #: Bytes of a cache line, on most processors.
 LINE = 64

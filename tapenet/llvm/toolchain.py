@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tapenet.llvm.blas import find
 from tapenet.llvm.locks import lock
-from tapenet.llvm.parts import AS_WRITTEN, CALLS, OWN_VECTORS, Part, parts
+from tapenet.llvm.parts import AS_WRITTEN, CALLS, OWN_VECTORS, parts
 from tapenet.llvm.processor import processor
 from tapenet.llvm.tasks import Task
 
@@ -120,12 +120,25 @@ def available() -> bool:
     return True
 
 
+class Piece(NamedTuple):
+    """A part of a module in the cache: its key, the functions in it that others call, and those that it calls."""
+
+    key: str
+    names: Sequence[str]
+    calls: Sequence[str]
+
+
 class Library:
-    """Machine code in memory, as long as this object lives, and the libraries whose functions it calls by name."""
+    """Machine code in memory, as long as this object lives, and the libraries whose functions it calls by name.
+
+    Attributes:
+        pieces: what it and those were made of, where it is what `build` gave.
+    """
 
     def __init__(self, code: bytes, called: Mapping[str, Library] = MappingProxyType({})) -> None:
         import llvmlite.binding as llvm
 
+        self.pieces: Sequence[Piece] = ()
         made = target()
         declared = "".join(f"declare void @{name}()\n" for name in called)
         module = llvm.parse_assembly(made.header + declared)
@@ -158,12 +171,20 @@ def build(text: str) -> Library:
     for code in codes[:1] + codes[:0:-1]:  # threads begin at the other end
         code.ahead()
     found = [code.result() for code in codes]
-    with _lock:
-        _say_addresses()
+    pieces = [Piece(key, part.names, part.calls) for part, (key, _) in zip(cut, found, strict=True)]
     try:
-        return _linked(cut, found)
+        return _linked(pieces, [code for _, code in found])
     except RuntimeError:  # what the cache holds cannot be loaded
-        return _linked(cut, [_code(part.text, anew=True) for part in cut])
+        return _linked(pieces, [_code(part.text, anew=True)[1] for part in cut])
+
+
+def load(pieces: Sequence[Piece]) -> Library | None:
+    """What `build` made of these pieces, in this process or another. None where the cache does not have all of them."""
+    codes = [code for piece in pieces if (code := cached(f"{piece.key}.o")) is not None]
+    try:
+        return _linked(pieces, codes) if len(codes) == len(pieces) else None
+    except RuntimeError:
+        return None
 
 
 def begin(text: str) -> Callable[[], Library]:
@@ -173,26 +194,29 @@ def begin(text: str) -> Callable[[], Library]:
     return task.result
 
 
-def _linked(cut: Sequence[Part], codes: Sequence[bytes]) -> Library:
+def _linked(pieces: Sequence[Piece], codes: Sequence[bytes]) -> Library:
     """The library of the first of some parts, which call functions of those behind them. Each is loaded by itself: of several
     in one engine LLVM takes the constants from wrong places."""
+    with _lock:
+        _say_addresses()
     made: dict[str, Library] = {}
-    for part, code in zip(cut[::-1], codes[::-1], strict=True):
-        library = Library(code, {name: made[name] for name in part.calls})
-        made |= dict.fromkeys(part.names, library)
+    for piece, code in zip(pieces[::-1], codes[::-1], strict=True):
+        library = Library(code, {name: made[name] for name in piece.calls})
+        made |= dict.fromkeys(piece.names, library)
+    library.pieces = pieces
     return library
 
 
-def _code(text: str, anew: bool = False) -> bytes:
-    """Object code from the cache or compiled."""
+def _code(text: str, anew: bool = False) -> tuple[str, bytes]:
+    """Object code from the cache or compiled, and its key there."""
     made = target()
     text = made.header + _ATTRIBUTES + _numbered(text)
     key = hashlib.sha256(f"{made.key}\n{text}".encode()).hexdigest()
-    code = None if anew else _cached(key)
+    code = None if anew else cached(f"{key}.o")
     if code is None:
         code = compile_(text)
-        _keep(key, text, code)
-    return code
+        keep(f"{key}.o", code, {f"{key}.ll": text})
+    return key, code
 
 
 def _say_addresses() -> None:
@@ -378,12 +402,13 @@ def _warn_of(place: Path, wrong: str) -> None:
     )
 
 
-def _cached(key: str) -> bytes | None:
+def cached(name: str) -> bytes | None:
+    """What is kept by a name, where it is whole and nobody else can have put it there."""
     place = _safe_folder()
     if place is None:
         return None
     try:
-        with open(place / f"{key}.o", "rb", opener=_open) as file:
+        with open(place / name, "rb", opener=_open) as file:
             if _unsafe(os.fstat(file.fileno()), "file"):
                 return None
             data = file.read()
@@ -398,8 +423,9 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
-def _keep(key: str, text: str, code: bytes) -> None:
-    """Write the object code, and the IR beside it for people to read. A folder that cannot be written is no error."""
+def keep(name: str, data: bytes, beside: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write what `cached` finds by a name, and texts beside it for people to read. A folder that cannot be written is no
+    error."""
     named = folder()
     if named is None:
         return
@@ -409,12 +435,13 @@ def _keep(key: str, text: str, code: bytes) -> None:
     if place is None:
         return
     with contextlib.suppress(OSError):
-        for name, data in ((f"{key}.ll", text.encode()), (f"{key}.o", hashlib.sha256(code).digest() + code)):
+        texts = {file: text.encode() for file, text in beside.items()}
+        for file, written in (texts | {name: hashlib.sha256(data).digest() + data}).items():
             handle, temporary = tempfile.mkstemp(dir=place, suffix=".part")
             try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                os.replace(temporary, place / name)
+                with os.fdopen(handle, "wb") as opened:
+                    opened.write(written)
+                os.replace(temporary, place / file)
             except OSError:
                 os.unlink(temporary)
                 raise

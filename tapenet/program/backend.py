@@ -7,6 +7,7 @@ from types import NotImplementedType
 from typing import NamedTuple, Protocol
 
 from tapenet.program.groups import Groups
+from tapenet.program.ir import Reference
 from tapenet.typing import Array
 
 
@@ -50,6 +51,14 @@ class Runner(Protocol):
     @property
     def otherwise(self) -> Callable[..., tuple[Array, ...] | None] | None:
         """Where it checks: gives the same for arguments that `recent` refused; None where another program is for them."""
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        """The tensors from outside that the program reads or writes."""
+
+    @property
+    def written(self) -> Sequence[Reference]:
+        """Those that it writes."""
 
     def refresh(self) -> bool:
         """Look up the memory of all references anew. False if its layout has changed: then the program must not be run."""

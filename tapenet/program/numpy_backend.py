@@ -61,6 +61,14 @@ class Runner:
             raise ValueError("a tensor that a program refers to has been given another shape or dtype")
         return self.call(*arrays)
 
+    @property
+    def references(self) -> Sequence[Reference]:
+        return self.program.references
+
+    @property
+    def written(self) -> Sequence[Reference]:
+        return [write.target for write in self.program.writes]
+
     def refresh(self) -> bool:
         """Whether the tensors from outside still have the shapes and dtypes for which the program was made. Where not,
         it must not be run."""

@@ -101,13 +101,13 @@ def test_kernels_do_not_run_in_a_rehearsal() -> None:
 
 def test_a_program_is_made_without_looking_for_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
     on: list[bool] = []
-    simplify = capture.simplify
+    simplify = passes.simplify
 
     def noted(program: Program, steps: list[Step]) -> Program:
         on.append(gc.isenabled())
         return simplify(program, steps)
 
-    monkeypatch.setattr(capture, "simplify", noted)
+    monkeypatch.setattr(passes, "simplify", noted)
     for enabled in (True, False):
         (gc.enable if enabled else gc.disable)()
         try:

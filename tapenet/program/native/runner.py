@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from types import NotImplementedType
 
 import numpy as np
@@ -20,24 +20,23 @@ from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Value
 from tapenet.program.layout import Strides, alike, c_strides, copied, memory_order
-from tapenet.program.native import costs, entry
+from tapenet.program.native import costs, entry, kept
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.calls import Calls, Line, indented
 from tapenet.program.native.draws import Lending, draws
 from tapenet.program.native.memory import INDEXING, Slot, members
+from tapenet.program.native.module import Call as Called
 from tapenet.program.native.module import Module, Segment, mostly_called
+from tapenet.program.native.outline import outline as outlined
 from tapenet.program.native.report import groups, report
 from tapenet.program.native.scratch import Scratch
 from tapenet.program.native.strided import WAYS, Way, reading, way, worth
+from tapenet.program.passes import Simplified
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
 
 #: Ranges of memory, at most, that are told apart when arguments are checked for sharing memory with what is written.
 GUARDS = 16
-#: Cycles of a segment, as they are estimated, from which the interpreter's lock is released while it runs: some 10 µs. To
-#: release it and to take it again takes 0.05 µs if no other thread wants it.
-RELEASED = 30_000
-
 
 #: A call of a program: see `backend.Runner.call`.
 Call = Callable[..., tuple[Array, ...] | NotImplementedType]
@@ -50,7 +49,6 @@ class Runner:
         call: the same as a plain function, which is quicker to call.
         checks: the call returns NotImplemented, having done nothing, for arguments of another type, shape, dtype or
             memory order, and for those that share memory with what the program writes.
-        module: what was compiled.
         source: the Python around it.
     """
 
@@ -58,7 +56,7 @@ class Runner:
     inline = None
 
     def __init__(
-        self, program: Program, lying: Way | None = None, lock: AbstractContextManager[object] | None = None
+        self, program: Simplified, lying: Way | None = None, lock: AbstractContextManager[object] | None = None
     ) -> None:
         """Compile.
 
@@ -68,42 +66,28 @@ class Runner:
             lock: the one that calls of the same program take.
         """
         self._program = program
-        strides: dict[Value, Strides] = {}
-        for given, steps in zip(program.inputs, lying or (), strict=lying is not None):
-            if steps is not None:
-                strides[given] = tuple(s // given.dtype.itemsize for s in steps)
-        self.module = Module(reading(program, strides) if strides else program, strides=strides)
-        module = self.module
-        inputs, outputs = module.program.inputs, module.program.outputs
+        self._lying = lying
+        key = kept.key(program.captured) if lying is None and program.by_passes else None
+        found = None if key is None else kept.find(key)
+        self._outline = outline = outlined(self.module) if found is None else found.outline
+        inputs, outputs = outline.inputs, outline.outputs
         self._quick = entry.usable()
-        self._guards = min(len(module.program.writes), GUARDS)
-        memory = module.memory
-        self._end = end = 2 + len(memory.table)
+        self._guards = min(len(outline.written), GUARDS)
+        self._end = end = 2 + len(outline.table)
         #: The results that are made ahead, by their positions: those that ops give are where these put them.
-        self._ahead = [i for i, value in enumerate(outputs) if value not in memory.brought]
-        self._bounds = end + len(entry.OBJECTS) + len(inputs) + len(memory.brought)
-        text = module.text
-        segments = [step for step in module.steps if isinstance(step, Segment) and step.entries]
-        #: Whether the interpreter's lock is released, by the names of native segments.
-        self._segments = {
-            f"segment{s.number}": costs.of_all(s.entries, module.bodies) >= RELEASED and not module.called_back
-            for s in segments
-        }
-        #: Whether Python runs besides native code.
-        self._calls = bool(module.called_back) or not module.native
-        if self._quick:
-            text += f"\n\n{self._entries()}\n{entry.runs(self._segments, end, text)}"
-        self._library: Library = compile_text(text)
+        self._ahead = [i for i, value in enumerate(outputs) if value not in outline.brought]
+        self._bounds = end + len(entry.OBJECTS) + len(inputs) + len(outline.brought)
+        self._library: Library = self._compiled(key) if found is None else found.library
         self._table: Array = np.zeros(self._bounds + 2 * self._guards, np.uint64)
-        self._scratch = Scratch(memory.arena_bytes, self._table)
-        objects: list[object] = [*entry.OBJECTS, *(value.dtype for value in (*inputs, *memory.brought))]
+        self._scratch = Scratch(outline.arena_bytes, self._table)
+        objects: list[object] = [*entry.OBJECTS, *(value.dtype for value in (*inputs, *outline.brought))]
         self._table[end : self._bounds] = [id(o) for o in objects]
         self._kept: list[object] = [objects]
         #: The memory that the program writes.
         self._written: list[Array] = []
         #: The array behind each value that has a place in the table; those of arguments and results change by the call.
         self._arrays: dict[Value, Array] = {}
-        for value in module.memory.table:
+        for value in outline.table:
             if isinstance(value, Constant):
                 self._arrays[value] = np.ascontiguousarray(value.array)
             elif isinstance(value, Host):
@@ -124,6 +108,26 @@ class Runner:
         #: Code by how arguments lie that this one refuses; None where copies are as good.
         self._ways: dict[Way, Runner | None] = {(None,) * len(inputs): self}
 
+    @functools.cached_property
+    def module(self) -> Module:
+        """What is compiled."""
+        program = self._program.program
+        strides: dict[Value, Strides] = {}
+        for given, steps in zip(program.inputs, self._lying or (), strict=self._lying is not None):
+            if steps is not None:
+                strides[given] = tuple(s // given.dtype.itemsize for s in steps)
+        return Module(reading(program, strides) if strides else program, strides=strides)
+
+    def _compiled(self, key: kept.Key | None) -> Library:
+        """The code of the module, which is kept by a key."""
+        text = self.module.text
+        if self._quick:
+            text += f"\n\n{self._entries()}\n{entry.runs(self._outline.segments, self._end, text)}"
+        library = compile_text(text)
+        if key is not None:
+            kept.keep(key, self.module, self._outline, library, text)
+        return library
+
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         """Run, on copies of arguments that lie in another order or share memory with what is written.
 
@@ -133,14 +137,22 @@ class Runner:
         results = self.call(*arrays)
         if isinstance(results, NotImplementedType):
             arrays = tuple(map(np.asarray, arrays))
-            given = zip(arrays, self._program.inputs, strict=True)
+            given = zip(arrays, self._program.captured.inputs, strict=True)
             arrays = tuple(copied(a, v.order) if a.shape == v.shape else a for a, v in given)
             results = self.call(*arrays)
         if isinstance(results, NotImplementedType):
             found = ", ".join(f"{a.dtype} {a.shape}" for a in arrays)
-            wanted = ", ".join(value.spec for value in self.module.program.inputs)
+            wanted = ", ".join(value.spec for value in self._outline.inputs)
             raise TypeError(f"a program for {wanted} was given {found}")
         return results
+
+    @property
+    def references(self) -> Sequence[Reference]:
+        return self._outline.references
+
+    @property
+    def written(self) -> Sequence[Reference]:
+        return self._outline.written
 
     def refresh(self) -> bool:
         """Find the references' memory anew. False if one lies in another way than when the program was compiled: then
@@ -155,7 +167,7 @@ class Runner:
     def otherwise(self, *arrays: Array) -> tuple[Array, ...] | None:
         """What the program gives for arguments that the code which ran last refused: by code for how they lie, or on copies.
         None where another program is for them."""
-        lying = way(arrays, self._program.inputs)
+        lying = way(arrays, self._program.captured.inputs)
         if lying is None:
             return None
         with self._lock:  # so that two threads do not make the same code, nor forget it (`refresh`) meanwhile
@@ -171,7 +183,9 @@ class Runner:
         if runner is not self:
             results = self.call(*(a if s is None else copied(a, None) for a, s in zip(arrays, lying, strict=True)))
         if isinstance(results, NotImplementedType):  # they share memory with what is written
-            results = self.call(*(copied(a, v.order) for a, v in zip(arrays, self._program.inputs, strict=True)))
+            results = self.call(
+                *(copied(a, v.order) for a, v in zip(arrays, self._program.captured.inputs, strict=True))
+            )
         return None if isinstance(results, NotImplementedType) else results
 
     def _made_for(self, lying: Way) -> Runner | None:
@@ -180,25 +194,25 @@ class Runner:
         if not module.native:
             return None
         cycles = sum(costs.of_all(s.entries, module.bodies) for s in module.steps if isinstance(s, Segment))
-        if not worth(lying, self._program.inputs, cycles):
+        if not worth(lying, self._program.captured.inputs, cycles):
             return None
         return Runner(self._program, lying, self._lock)
 
     def _found(self) -> bool:
-        module = self.module
+        outline = self._outline
         found: dict[Value, Array] = {}
-        for value in module.memory.table:
+        for value in outline.table:
             if isinstance(value, Reference):
                 data = value.tensor._data
-                strides = module.layouts[value].strides
+                strides = outline.strides[value]
                 if data.shape != value.shape or data.dtype != value.dtype or not _lies(data, strides):
                     return False
                 found[value] = data
         self._arrays |= found  # only now: until the table is written, a call that is running needs the arrays before
-        for i, value in enumerate(module.memory.table):
+        for i, value in enumerate(outline.table):
             if value in self._arrays:
                 self._table[2 + i] = _address(self._arrays[value])
-        self._written = [self._arrays[write.target] for write in module.program.writes]
+        self._written = [self._arrays[target] for target in outline.written]
         for g, bounds in enumerate(_spans(self._written, self._guards)):
             self._table[self._bounds + 2 * g : self._bounds + 2 * g + 2] = bounds
         return True
@@ -215,23 +229,25 @@ class Runner:
 
     def _make(self) -> Call:
         """Write the Python of one call."""
-        module = self.module
-        inputs, outputs = module.program.inputs, module.program.outputs
+        outline = self._outline
+        inputs, outputs = outline.inputs, outline.outputs
         namespace: dict[str, object] = {
-            "empty": np.empty, "aligned": aligned, "lock": self._lock, "index_error": partial(_index_error, module.program),
-            "lasts": [None] * len(module.program.hosts), "bind": self._bind, "note": self._note,
+            "empty": np.empty, "aligned": aligned, "lock": self._lock, "index_error": self._index_error,
+            "lasts": [None] * len(outline.hosts), "bind": self._bind, "note": self._note,
             "get": get, "put": put, "QUIET": QUIET,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
         }  # fmt: skip
         names = [f"x{i}" for i in range(len(inputs))]
         results = [f"y{i}" for i in range(len(outputs))]
-        calls = Calls(module, self._scratch, self._table, self._arrays, namespace, self._body)
+        calls = None
+        if any(isinstance(step, Called) for step in outline.steps):
+            calls = Calls(self.module, self._scratch, self._table, self._arrays, namespace, self._body)
         steps = self._steps(calls, namespace)
         ahead = []
         for i in self._ahead:
             value = outputs[i]
             namespace[f"d{i}"] = value.dtype
-            order = memory_order(value.shape, module.layouts[value].strides)
+            order = memory_order(value.shape, outline.strides[value])
             axes = sorted(range(value.ndim), key=order.__getitem__)
             turned = (
                 ""
@@ -248,14 +264,14 @@ class Runner:
             namespace["quick"] = self._builtin("bind")
             refused = f"quick({everything}) is not None and {refused}"
         body = [Line(f"if {refused}: return NotImplemented"), *steps]
-        if module.alone:
+        if outline.alone:
             namespace["alone"] = alone
             body = [body[0], Line("with alone():"), *indented(body[1:])]
         begin, end = [], []
         shared = self._scratch.shared
-        shares = calls.shares or shared or bool(self._segments or module.program.hosts)
+        shares = shared or bool(outline.segments or outline.hosts) or (calls is not None and calls.shares)
         elsewhere = Line(f"if busy[0]: return within({', '.join(names)})")  # an op or a host may call what runs it
-        if calls.quiet or (self._segments and self._calls):
+        if (calls is not None and calls.quiet) or (outline.segments and outline.calls):
             begin.append(Line("before = get()"))
             body.insert(0, Line("put(QUIET)"))
             end.append("put(before)")
@@ -267,15 +283,18 @@ class Runner:
             begin = [elsewhere, *begin, Line("busy[0] = True")]
             end.insert(0, "busy[0] = False")
         tried = [*begin, Line("try:"), *indented(body), Line("except Exception as error: note(error); raise")]
-        if module.c_effects:
+        if outline.c_effects:
             namespace["ended"] = self._ended
             tried.append(Line("except BaseException: ended(); raise"))  # Ctrl-C
         if end:
             tried.append(Line(f"finally: {'; '.join(end)}"))
         if shares:  # by `with`, behind which no interrupt comes before the block
             tried = [Line("with lock:"), *indented(tried)]
-        changes = module.program.writes or module.program.hosts or any(i.effect for i in module.program.body)
-        if shares and self._calls and not changes:
+        if (
+            shares
+            and outline.calls
+            and not (outline.written or outline.hosts or any(i.effect for i in self.module.program.body))
+        ):
             # Ops may take long, and let other threads run meanwhile: these need not wait where nothing is changed.
             tried.insert(0, elsewhere)
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]
@@ -285,14 +304,13 @@ class Runner:
         self.source = "\n".join(line.text for line in whole) + "\n"
         return generated.function("call", self.source, namespace, "compiled program")
 
-    def _steps(self, calls: Calls, namespace: dict[str, object]) -> list[Line]:
+    def _steps(self, calls: Calls | None, namespace: dict[str, object]) -> list[Line]:
         """The Python of all that is done, in order."""
-        module = self.module
+        outline = self._outline
         lines = []
-        used = {module.layouts[arg].root for instruction in module.program.body for arg in instruction.args}
-        for i, host in enumerate(module.program.hosts):
+        for i, (host, read) in enumerate(outline.hosts):
             namespace[f"e{i}"] = host.evaluate
-            if host not in used:  # it is there for what it does: it counts a step
+            if not read:  # it is there for what it does: it counts a step
                 lines.append(Line(f"e{i}()"))
                 continue
             namespace[f"h{i}"] = self._arrays[host]
@@ -303,15 +321,15 @@ class Runner:
             ]
         takes: dict[Value, str] = {}
         if self._quick:
-            for i, value in enumerate(module.memory.brought):
+            for i, value in enumerate(outline.brought):
                 takes[value] = f"take{i}"
                 namespace[f"take{i}"] = self._builtin(f"take{i}")
         dead = self._dead()
-        for at, step in enumerate(module.steps):
+        for at, step in enumerate(outline.steps):
             if not isinstance(step, Segment):
+                assert calls is not None
                 lines += calls.lines(step.instruction, takes)
-            elif step.entries:
-                name = f"segment{step.number}"
+            elif (name := f"segment{step.number}") in outline.segments:
                 namespace[name] = self._builtin(f"run_{name}") if self._quick else self._foreign(name)
                 run = [Line(f"if {name}(){' is not None' if self._quick else ''}:"), Line("    index_error()")]
                 lending = self._lending(step)
@@ -319,13 +337,13 @@ class Runner:
                     namespace[f"lent{step.number}"] = lending
                     run = [Line(f"with lent{step.number}:"), *indented(run)]
                 lines += run
-            if at in dead:
+            if at in dead and calls is not None:
                 lines.append(Line(f"del {', '.join(calls.names[value] for value in dead[at])}"))
         return lines
 
     def _lending(self, segment: Segment) -> Lending | None:
         """What lends generators to a native segment; None where it draws nothing."""
-        inside = list(self.module.instructions(segment.entries))
+        inside = list(self.module.instructions(segment.entries)) if segment.entries else []
         places = [i.params["place"] for i in inside if draws(i)]
         if not places:
             return None
@@ -337,6 +355,8 @@ class Runner:
 
     def _dead(self) -> dict[int, list[Value]]:
         """What ops gave that nobody needs after a step, by its number: its memory is free then."""
+        if not self._outline.brought:
+            return {}
         module = self.module
         last: dict[Value, int] = {}
         for at, step in enumerate(module.steps):
@@ -372,7 +392,7 @@ class Runner:
     def _body(self, program: Program) -> Callable[..., tuple[Array, ...]]:
         """A body of a loop or branch that calls Python. Where that computes most of it, plain NumPy runs the rest too: what a
         segment costs beside its kernels is paid at each turn."""
-        runner = Runner(program)
+        runner = build(program)
         if runner._numpy_bodies and mostly_called(runner.module):
             return numpy_backend.build(program).call
         self._numpy_bodies = False
@@ -386,7 +406,7 @@ class Runner:
 
     def _ended(self) -> None:
         """End what C functions have begun."""
-        for effect in self.module.c_effects:
+        for effect in self._outline.c_effects:
             effect.failed()
 
     def _note(self, error: BaseException) -> None:
@@ -407,7 +427,16 @@ class Runner:
 
     def _stands(self) -> bool:
         """Whether all references are where they were found last."""
-        return all(self._arrays[r] is r.tensor._data for r in self.module.program.references if r in self._arrays)
+        return all(self._arrays[r] is r.tensor._data for r in self._outline.references if r in self._arrays)
+
+    def _index_error(self) -> None:
+        """Raise for an index that is out of bounds, and name the lines where it may be."""
+        where = _where(self.module.program, lambda i: i.name in INDEXING)
+        raise IndexError(
+            "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index])"
+            + (f", at {where}" if where else "")
+            + ": call the function without tn.compile to see more"
+        )
 
     def _builtin(self, name: str) -> Call:
         function, kept = entry.builtin(name, self._library.address(name), self._table)
@@ -424,22 +453,22 @@ class Runner:
         """Put arguments and results into the table, if the arguments are what the program takes. The native `bind`
         refuses a few that it does not look at closely enough: a dtype that is an object of its own, memory between two
         tensors that are written."""
-        for array, value in zip(arrays, self.module.program.inputs, strict=False):  # results come after these
+        for array, value in zip(arrays, self._outline.inputs, strict=False):  # results come after these
             fits = type(array) is np.ndarray and (array.shape, array.dtype) == (value.shape, value.dtype)
-            if not fits or not _lies(array, self.module.layouts[value].strides):
+            if not fits or not _lies(array, self._outline.strides[value]):
                 return False
             if any(np.may_share_memory(array, written) for written in self._written):
                 return False
-        count = len(self.module.program.inputs)
+        count = len(self._outline.inputs)
         for place, array in zip([*range(count), *(count + i for i in self._ahead)], arrays, strict=True):
             self._table[2 + place] = _address(array)
         return True
 
 
-def build(program: Program) -> Runner:
+def build(program: Program | Simplified) -> Runner:
     """Compile a program."""
     keep_memory()  # its results are made anew at each call
-    return Runner(program)
+    return Runner(program if isinstance(program, Simplified) else Simplified(program, (program, [])))
 
 
 def _spans(arrays: list[Array], count: int) -> list[tuple[int, int]]:
@@ -465,16 +494,6 @@ def _lies(array: Array, strides: Shape) -> bool:
     """Whether an array lies in memory as `strides`, in elements, say."""
     steps = (s * array.itemsize for s in strides)
     return array.size == 0 or (array.flags.aligned and alike(array.shape, array.strides, tuple(steps)))
-
-
-def _index_error(program: Program) -> None:
-    """Raise for an index of a program's that is out of bounds, and name the lines where it may be."""
-    where = _where(program, lambda i: i.name in INDEXING)
-    raise IndexError(
-        "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index])"
-        + (f", at {where}" if where else "")
-        + ": call the function without tn.compile to see more"
-    )
 
 
 #: How many lines an error names at most.

@@ -60,6 +60,36 @@ class Step(NamedTuple):
     after: int
 
 
+class Simplified:
+    """A captured program after all passes, which run when it is asked for.
+
+    Attributes:
+        captured: the program before.
+        by_passes: whether nothing but passes makes the other one of it.
+    """
+
+    def __init__(self, captured: Program, made: tuple[Program, list[Step]] | None = None) -> None:
+        self.captured = captured
+        self.by_passes = made is None
+        self._made = made
+
+    def _all(self) -> tuple[Program, list[Step]]:
+        if self._made is None:
+            steps: list[Step] = []
+            self._made = simplify(self.captured, steps), steps
+        return self._made
+
+    @property
+    def program(self) -> Program:
+        """The program after all passes."""
+        return self._all()[0]
+
+    @property
+    def steps(self) -> list[Step]:
+        """What the passes did."""
+        return self._all()[1]
+
+
 def simplify(program: Program, steps: list[Step] | None = None) -> Program:
     """The program after all passes, until they find nothing more to do. It is checked at the end; where that or a pass fails,
     all passes run again, each checked, so that the error says which program was wrong first.

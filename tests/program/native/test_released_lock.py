@@ -84,7 +84,7 @@ def test_another_thread_runs_meanwhile() -> None:
     b = Build()
     long = b.input(4_000_000)
     runner = compiled(b.program(b.emit("exp", long)))
-    assert list(runner._segments.values()) == [True]
+    assert list(runner._outline.segments.values()) == [True]
     x = np.ones(4_000_000, np.float32)
     assert others_turns(lambda: [runner.call(x) for _ in range(20)]) > 2
 
@@ -92,7 +92,7 @@ def test_another_thread_runs_meanwhile() -> None:
 def test_a_short_segment_keeps_it() -> None:
     b = Build()
     runner = compiled(b.program(b.emit("exp", b.input(100))))
-    assert list(runner._segments.values()) == [False]
+    assert list(runner._outline.segments.values()) == [False]
 
 
 def test_calls_at_once_are_right() -> None:

@@ -1,0 +1,284 @@
+"""Whole programs in the cache of code: what one process has made of a long program, the next one that captures it takes from
+there, and needs no passes, no fusion and no plan of memory.
+
+A program is found by a key of all that decides what becomes of it: the program as it was captured (`_Told`), and what is around
+it (`_around`). Kept is what running it takes (`Outline`), not how it was made: whoever asks for that has it made. A program
+that calls Python is not kept, nor one with a part that no key tells (`Untold`), or whose code calls what only this process
+knows the address of.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.machinery
+import json
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet import kernels
+from tapenet.kernels.constants import is_constant
+from tapenet.llvm import blas, sharing, toolchain, workers
+from tapenet.llvm.processor import processor, processors
+from tapenet.llvm.toolchain import Library, Piece
+from tapenet.program import BEGUN
+from tapenet.program.ir import Constant, Host, Input, Program, Reference, Value
+from tapenet.program.native import entry
+from tapenet.program.native.draws import draws
+from tapenet.program.native.module import Module, Segment
+from tapenet.program.native.outline import Outline
+from tapenet.program.primitives import ADDED
+from tapenet.typing import Array
+
+#: Instructions of a program at least that is kept: a shorter one is made as quickly.
+LEAST = 300
+#: Bytes at most of the constants of a program that is kept, and of those that passes have made of them.
+MOST, MADE = 1 << 24, 1 << 20
+#: What code calls of the pool's.
+_POOL = ("tn_share", "tn_share_awake", "tn_blocks")
+_NAME = re.compile(r"@([\w.]+)")
+#: The variables of the environment begin so that the libraries read with which tapenet computes.
+_READ = ("NPY_", "NUMPY_", "OMP_", "OPENBLAS_", "GOTO_", "MKL_", "BLIS_", "VECLIB_", "LLVM_")
+
+
+class Untold(Exception):
+    """No key tells what a part of a program is."""
+
+
+class Key(NamedTuple):
+    """What a captured program is kept by.
+
+    Attributes:
+        text: the key.
+        program: the program.
+        outside: its values that no instruction computes, by their numbers in the key.
+    """
+
+    text: str
+    program: Program
+    outside: Sequence[Value]
+
+
+class Kept(NamedTuple):
+    """A program that was kept."""
+
+    outline: Outline
+    library: Library
+
+
+def key(program: Program) -> Key | None:
+    """The key of a captured program; None for one that is not kept."""
+    if len(program.body) < LEAST or toolchain.folder() is None:
+        return None
+    told = _Told()
+    try:
+        told.program(program)
+        rows = [_around(), *told.rows]
+    except Untold:
+        return None
+    return Key(hashlib.sha256(repr(rows).encode()).hexdigest(), program, told.outside)
+
+
+def find(key: Key) -> Kept | None:
+    """What was kept by a key, if it can run in this process."""
+    data = toolchain.cached(f"{key.text}.json")
+    if data is None:
+        return None
+    said = json.loads(data)
+    workers.declaration()
+    if not all(map(sharing.named, said["calls"])):
+        return None
+    library = toolchain.load([Piece(*piece) for piece in said["pieces"]])
+    if library is None:
+        return None
+    outputs = [Value(v.shape, v.dtype) for v in key.program.outputs]
+    table: list[Value] = []
+    for kind, *which in said["table"]:
+        if kind == "constant":
+            dtype, shape, text = which
+            table.append(Constant(np.frombuffer(bytes.fromhex(text), dtype).reshape(shape)))
+        else:
+            table.append((outputs if kind == "output" else key.outside)[which[0]])
+    outside: Any = key.outside
+    hosts = [(outside[i], read) for i, read in said["hosts"]]
+    references, written = ([outside[i] for i in said[name]] for name in ("references", "written"))
+    strides = {v: tuple(s) for v, s in zip(table, said["strides"], strict=True)}
+    segments = {f"segment{number}": released for number, released in said["segments"]}
+    steps = [Segment(number, []) for number, _ in said["segments"]]
+    inputs = key.program.inputs
+    outline = Outline(
+        inputs, outputs, hosts, references, written, table, strides, [], steps, segments, said["arena"], said["alone"],
+        False, [],
+    )  # fmt: skip
+    return Kept(outline, library)
+
+
+def keep(key: Key, module: Module, outline: Outline, library: Library, text: str) -> None:
+    """Keep what was made of a program, if another process can run it."""
+    if outline.calls or outline.brought or outline.c_effects or any(map(draws, module.instructions())):
+        return
+    calls = [n for n in sorted(set(_NAME.findall(text)) & toolchain.symbols.keys()) if n not in _POOL]
+    if not all(map(sharing.named, calls)):
+        return
+    numbers = {value: i for i, value in enumerate(key.outside)}
+    outputs = {value: i for i, value in enumerate(outline.outputs)}
+    table: list[object] = []
+    room = MADE
+    for value in outline.table:
+        if value in numbers:
+            table.append(("outside", numbers[value]))
+        elif value in outputs:
+            table.append(("output", outputs[value]))
+        elif isinstance(value, Constant) and value.nbytes <= room and value.dtype.kind in "biufc":
+            room -= value.nbytes
+            table.append(("constant", value.dtype.str, value.shape, value.array.tobytes().hex()))
+        else:
+            return
+    said = {
+        "table": table,
+        "hosts": [(numbers[host], read) for host, read in outline.hosts],
+        "references": [numbers[v] for v in outline.references],
+        "written": [numbers[v] for v in outline.written],
+        "strides": [outline.strides[v] for v in outline.table],
+        "segments": [(int(name.removeprefix("segment")), released) for name, released in outline.segments.items()],
+        "arena": outline.arena_bytes,
+        "alone": outline.alone,
+        "pieces": library.pieces,
+        "calls": calls,
+    }
+    toolchain.keep(f"{key.text}.json", json.dumps(said).encode())
+
+
+def _around() -> dict[str, object]:
+    """What passes, fusion, the plan of memory and the code depend on besides the program. `tests/program/native/test_kept.py`
+    looks for more."""
+    found = blas.find()
+    return {
+        "sources": _sources(), "python": (sys.version, sys.flags, sys.executable), "code": toolchain.target().key,
+        "processor": processor(), "processors": processors(), "threads": workers.threads(), "pool": workers.able(),
+        "blocks": workers.blocks(workers.MOST), "kernels": kernels.on(), "arrays": entry.usable(),
+        "blas": found and (sorted(found.addresses), found.integer), "numpy": _features(),
+        "environment": sorted(v for v in os.environ.items() if v[0].startswith(_READ)),
+    }  # fmt: skip
+
+
+def _features() -> object:
+    """The processor as NumPy sees it, which computes what depends on constants alone."""
+    umath = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
+    return sorted(getattr(umath, "__cpu_features__", {}).items())
+
+
+@functools.cache
+def _sources() -> object:
+    """The code of tapenet and what it computes with: files, how large they are, and when they were changed."""
+    files = []
+    folders = [os.fspath(Path(__file__).parents[2])]
+    for folder in folders:  # grows while it is walked over
+        with os.scandir(folder) as found:
+            for file in found:
+                if file.is_dir():
+                    folders.append(file.path)
+                elif file.name.endswith(".py"):
+                    files.append((file.path, file.stat()))
+    for name in ("numpy", "scipy", "llvmlite"):
+        spec = importlib.machinery.PathFinder.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            files.append((spec.origin, os.stat(spec.origin)))
+    told = [(path, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in sorted(files)]
+    if max(max(when) for _, _, *when in told) > (BEGUN - 1) * 1e9:  # clocks of file systems are coarse
+        raise Untold  # nobody knows what this process has read
+    return told
+
+
+@functools.lru_cache(256)
+def _dtype(dtype: np.dtype) -> str:
+    if dtype.hasobject or dtype.fields is not None:
+        raise Untold
+    return f"{dtype.str} {dtype.name}"
+
+
+class _Told:
+    """Tells a program in rows of numbers and texts. Values are numbers, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self.rows: list[object] = []
+        self.outside: list[Value] = []
+        self._numbers: dict[Value, int] = {}
+        self._arrays: dict[object, int] = {}
+        self._objects: dict[int, int] = {}
+        self._room = MOST
+
+    def program(self, program: Program) -> None:
+        """A program, or the body of a loop or branch."""
+        rows, numbers, number = self.rows, self._numbers, self._number
+        rows.append(("begin", [*map(number, program.inputs)], [*map(number, program.hosts)]))
+        for i in program.body:
+            if i.name in ADDED:
+                raise Untold  # it may be another one the next time
+            args = [*map(number, i.args)]
+            params = {name: self._param(p) for name, p in i.params.items()} if i.params else None
+            rows.append((i.name, args, params, [(r.shape, _dtype(r.dtype)) for r in i.results]))
+            for r in i.results:
+                numbers[r] = len(numbers)
+        writes = [(number(w.target), number(w.value)) for w in program.writes]
+        rows.append(("end", [*map(number, program.outputs)], writes))
+
+    def _number(self, value: Value) -> int:
+        found = self._numbers.get(value)
+        if found is not None:
+            return found
+        more: object = None
+        if isinstance(value, Constant):
+            more = self._array(value.array)
+        elif isinstance(value, Reference):
+            more = value.tensor._data.strides
+        elif isinstance(value, Input):
+            more = value.order
+        elif not isinstance(value, Host):
+            raise Untold
+        self.rows.append((type(value).__name__, value.shape, _dtype(value.dtype), more))
+        self.outside.append(value)
+        self._numbers[value] = len(self._numbers)
+        return self._numbers[value]
+
+    def _array(self, array: Array) -> object:
+        """What is in an array, how it lies, and which one it is: of large ones a pass asks for that."""
+        self._room -= array.nbytes
+        if self._room < 0:
+            raise Untold
+        at = array.__array_interface__["data"][0], array.strides, array.shape
+        which = self._arrays.setdefault(at, len(self._arrays))
+        text = hashlib.sha256(array.tobytes()).hexdigest()
+        return which, _dtype(array.dtype), array.shape, array.strides, array.flags.writeable, is_constant(array), text
+
+    def _param(self, value: Any) -> object:
+        kind = type(value)
+        if value is None or kind in (bool, int, float, str):
+            return value
+        if kind in (tuple, list):
+            return kind.__name__, [*map(self._param, value)]
+        if kind is dict:
+            return "dict", [(self._param(k), self._param(v)) for k, v in value.items()]
+        if kind is slice:
+            return "slice", [*map(self._param, (value.start, value.stop, value.step))]
+        if isinstance(value, np.dtype):
+            return "dtype", _dtype(value)
+        if isinstance(value, (np.generic, complex)):
+            return kind.__name__, repr(value), self._objects.setdefault(id(value), len(self._objects))
+        if kind is np.ndarray:
+            return self._array(value)
+        if kind is Program:  # two loops that have one are taken for one
+            self.program(value)
+            return self._objects.setdefault(id(value), len(self._objects))
+        if isinstance(value, tuple) and kind.__module__.startswith("tapenet."):
+            return kind.__module__, kind.__qualname__, [*map(self._param, value)]
+        module, name = (str(getattr(value, n, "")) for n in ("module", "name"))
+        if module.startswith("tapenet.") and getattr(sys.modules.get(module), name, None) is value:
+            return "op", module, name  # its code is among the sources
+        raise Untold
