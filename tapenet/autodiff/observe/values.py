@@ -55,7 +55,7 @@ class Values:
 
     def see(self, array: Array) -> None:
         """Remember what is in an array."""
-        if (not array.flags.writeable and array.base is None) or array.dtype.hasobject:
+        if id(array) in self._sums or array.dtype.hasobject or not (array.flags.writeable or array.base is not None):
             return
         found = self._copies.get(id(array))
         if found is not None and _same(*found):
@@ -63,7 +63,7 @@ class Values:
         if found is not None:
             self._keep(*found)
         elif self.reached is not None and (id(array) in self.reached or id(owner(array)) in self.reached):
-            self._sums.setdefault(id(array), (array, _sum(array)))
+            self._sums[id(array)] = array, _sum(array)
             return
         elif self.reached is None and array.nbytes > MOST:
             return
