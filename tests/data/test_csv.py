@@ -326,7 +326,7 @@ def test_spoilt_files(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_spoilt_files(tmp_path: Path) -> None:
-    spoilt_files(tmp_path / "data.csv", 4_000)
+    spoilt_files(tmp_path / "data.csv", 2_000)
 
 
 @settings(max_examples=60)

@@ -10,7 +10,7 @@ from tests.parallel.launching import needs_mpi, passes
 
 
 @needs_mpi
-@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_as_on_one_rank(ranks: int) -> None:
     passes(ranks, "derivatives.py")
 

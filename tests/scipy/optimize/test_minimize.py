@@ -141,10 +141,11 @@ def test_compiled_and_in_other_transformations(f: Any, backend: str) -> None:
     def loss(a: Any) -> Any:
         return (f(a, second) ** 2).sum()
 
-    for g in (loss, tn.grad(loss), *([tn.hessian(loss)] if f is limited else [])):
+    for g in (tn.value_and_grad(loss), *([tn.hessian(loss)] if f is limited else [])):
         run = tn.compile(g, backend=backend)
         run(A + 0.1)
-        np.testing.assert_allclose(run(A).numpy(), g(A).numpy(), rtol=1e-6, atol=1e-8)
+        for found, expected in zip(tn.tree.leaves(run(A)), tn.tree.leaves(g(A)), strict=True):
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6, atol=1e-8)
     lanes = np.stack([A, A + 0.1])
     expected = np.stack([f(a, second).numpy() for a in lanes])
     np.testing.assert_allclose(tn.vmap(lambda a: f(a, second))(lanes).numpy(), expected, atol=1e-8)

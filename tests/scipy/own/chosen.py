@@ -26,7 +26,7 @@ CHOSEN: dict[str, tuple[list[str], str]] = {
             "test_windows.py", "test_upfirdn.py", "test_fir_filter_design.py", "test_short_time_fft.py",
             "test_result_type.py",
         ],
-        "",
+        "not (test_energy_conservation and 1337)",  # a third of the time: of shorter signals it is the same
     ),
     "interpolate": (
         ["test_rgi.py", "test_rbfinterp.py", "test_bsplines.py", "test_polyint.py"],
