@@ -6,7 +6,8 @@ copy costs one instruction where the product has as many as there are output cha
 size of the image come to the speed of the product.
 
 The gradient by the weights takes the image with its channels innermost. Then what a tap sees are rows of channels, which
-are gathered as they lie, and the gradient by the result is the left operand as it is.
+are gathered as they lie, or zeros beside the image, and the gradient by the result is the left operand as it is. (64-128
+channels on 16 images of 8 x 8, 3 x 3, stride 2, take 0.76 of the time that they take with a copy of the images within borders.)
 
 Lengths of blocks are counted as the kernel runs, so that the product is written once.
 """
@@ -336,29 +337,30 @@ def _gather_beyond(
     """Rows of the columns, of so many channels: what one tap sees that may see places beside x, from `seen` on."""
     n, steps = shape.batch, (0, *shape.step[1:])
     lasts = (s + (many - 1) * step for s, many, step in zip(seen, (1, rows, width), steps, strict=True))
-
-    def inside(at: Iterable[Value]) -> Value:
-        return functools.reduce(
-            operator.and_, [i.compare("ult", length) for i, length in zip(at, shape.x, strict=True)]
-        )
-
-    def place(d: Value, h: Value, w: Value) -> Value:
-        return ((d * shape.x[1] + h) * shape.x[2] + w) * n
-
-    whole = inside(seen) & inside(lasts)
+    whole = _inside(shape, seen) & _inside(shape, lasts)
     for _ in k.turns(whole.where(k.index(1), 0)):
         for c in k.turns(size):
-            _gather(k, shape, x.moved(c).shaped(1).moved(place(*seen)), panel.moved(c), rows, width)
+            _gather(k, shape, x.moved(c).shaped(1).moved(_number_of(shape, *seen)), panel.moved(c), rows, width)
     for _ in k.turns(whole.where(k.index(0), 1)):
         for r in k.turns(rows):
             for i in k.turns(width):
                 d, h, w = at = seen[0], seen[1] + r * steps[1], seen[2] + i * steps[2]
-                there = inside(at)
-                index, to = there.where(place(d, h, w), 0), panel.shaped(1).moved((r * width + i) * n)
+                there = _inside(shape, at)
+                index, to = there.where(_number_of(shape, d, h, w), 0), panel.shaped(1).moved((r * width + i) * n)
                 for c in k.turns(size):
                     channel = Value(k, x.moved(c).shaped(1).at(index), "ptr")
                     source = there.where(channel, Value(k, nothing.pointer, "ptr"))
                     _copy(k, Array(k, source.name, (1,), k.dtype), to.moved(c * panel.strides[0]), n)
+
+
+def _inside(shape: Shape, at: Iterable[Value]) -> Value:
+    """Whether a place is one of x."""
+    return functools.reduce(operator.and_, [i.compare("ult", n) for i, n in zip(at, shape.x, strict=True)])
+
+
+def _number_of(shape: Shape, d: Value, h: Value, w: Value) -> Value:
+    """Where it is in memory."""
+    return ((d * shape.x[1] + h) * shape.x[2] + w) * shape.batch
 
 
 def _copy(k: Kernel, source: Array, target: Array, count: int) -> None:
@@ -407,7 +409,8 @@ def weight_sums(x: np.ndarray, y: np.ndarray, shape: Shape, places: Ints, out: n
     by_places = several > number
     run, offsets, plain, gathered = _weight_sums(shape, places, taps, char, by_places)
     turned = x if plain else transposed(x.reshape(shape.channels, -1))
-    given = lasting(offsets), gathered
+    beside = [zeros(_wide(char), x.dtype)] if _beyond(shape) else []
+    given: tuple[np.ndarray | int, ...] = (lasting(offsets), *beside, gathered)
     if by_places:
         sums = aligned((several, *out.shape), x.dtype)
         run(length, cost, turned, y, sums, *given, parts=several)
@@ -429,9 +432,14 @@ def _weight_sums(
     """The kernel, where taps are in memory, whether x is read as it lies, and bytes of a panel."""
     shape = _flat(shape)
     rows, width = _block(shape)
-    offsets = np.array([[shape.offset(tap) for tap in shape.taps], places])
+    offsets = np.array([[shape.offset(tap) for tap in shape.taps], places, *zip(*shape.taps, strict=True)])
     panel = rows * width * shape.batch * min(_wide(char), shape.channels // shape.groups) * np.dtype(char).itemsize
-    return _weight_kernel(shape, taps, char, by_places), offsets, shape.counts == shape.x, panel
+    return _weight_kernel(shape, taps, char, by_places), offsets, _whole(shape), panel
+
+
+def _whole(shape: Shape) -> bool:
+    """Whether all places of x are seen, by one tap."""
+    return len(shape.taps) == 1 and shape.counts == shape.x and not _beyond(shape)
 
 
 @functools.lru_cache(maxsize=256)
@@ -444,7 +452,8 @@ def _weight_kernel(shape: Shape, all_taps: int, char: str, by_places: bool) -> S
     x = k.array(math.prod(shape.x) * n, shape.channels)
     y = k.array(shape.outs, *shape.counts[:2], shape.counts[2] * n)
     found = (k.each if by_places else k.array)(shape.outs, all_taps, channels)
-    offsets = k.array(2, taps, dtype=np.int64)
+    offsets = k.array(5, taps, dtype=np.int64)
+    nothing = k.array(1) if _beyond(shape) else None
     panel = k.scratch(1)
     begin, end = k.range(_shared_axis(shape)[1] if by_places else 1)
     steps, within = _steps(shape), [(k.index(0), k.index(length)) for length in shape.counts[1:]]
@@ -467,10 +476,16 @@ def _weight_kernel(shape: Shape, all_taps: int, char: str, by_places: bool) -> S
                     else:
                         parts = ((0, c, size) for c, size in _shared(k, channels, wide, begin, end))
                     for t, c, size in parts:
-                        if shape.counts == shape.x:
+                        if _whole(shape):
                             length = shape.counts[2]
                             at = x.shaped(1).moved((g * channels + c) * length + w)
                             turn(k, at, panel, size, long, k.index(length), size)
+                        elif nothing is not None:
+                            firsts = zip((d, h, w), shape.step, strict=True)
+                            seen = [i * s + offsets.load(2 + axis, t) for axis, (i, s) in enumerate(firsts)]
+                            _rows_beyond(
+                                k, shape, x.moved(0, g * channels + c), nothing, panel, seen, (high, long), size
+                            )
                         else:
                             source = x.moved(corner + offsets.load(0, t), g * channels + c)
                             for r in k.turns(high):
@@ -511,6 +526,22 @@ def _rows(k: Kernel, shape: Shape, source: Array, target: Array, width: Value, s
     for i in k.turns(width):
         for j in k.turns(n):
             _copy(k, source.moved(i * (side * n) + j).shaped(1), target.moved(i * n + j).shaped(1), size)
+
+
+def _rows_beyond(
+    k: Kernel, shape: Shape, x: Array, nothing: Array, panel: Array, seen: list[Value], lengths: tuple[Value, Value], size: int
+) -> None:  # fmt: skip
+    """Rows of channels that one tap sees, which may see places beside x, from `seen` on."""
+    n, (high, long) = shape.batch, lengths
+    for r in k.turns(high):
+        for i in k.turns(long):
+            at = seen[0], seen[1] + r * shape.step[1], seen[2] + i * shape.step[2]
+            there = _inside(shape, at)
+            first = Value(k, x.at(there.where(_number_of(shape, *at), 0), 0), "ptr")
+            source = Array(k, there.where(first, Value(k, nothing.pointer, "ptr")).name, (1,), k.dtype)
+            row, to = there.where(k.index(x.strides[0]), 0), panel.shaped(1).moved((r * long + i) * (n * size))
+            for j in k.turns(n):
+                _copy(k, source.moved(row * j), to.moved(j * size), size)
 
 
 # -- weights -----------------------------------------------------------------------------------------------------

@@ -295,6 +295,27 @@ def test_weights_of_one_place_and_few_channels(
     assert by_weight == ["linear" if wide else "convolution"] * 2
 
 
+@pytest.mark.parametrize(
+    ("axes", "sizes", "batch", "channels", "kernel", "options"),
+    [
+        (2, (9, 8), 16, (40, 33, 1), (3, 3), (2, 1, 1)),
+        (2, (5, 4), 17, (64, 48, 2), (4, 2), ((1, 3), ((2, 1), (0, 3)), (1, 2))),
+        (1, (30,), 16, (32, 24, 1), (3,), (1, 4, 4)),
+        (3, (3, 4, 2), 16, (33, 32, 1), (3, 3, 2), (2, 1, 1)),
+    ],
+)
+def test_images_are_not_copied_within_borders(
+    axes: int, sizes: Any, batch: int, channels: Any, kernel: Any, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Taps see places beside images of a batch, where there are many channels."""
+    moves, copies = importlib.import_module("tapenet.kernels.moves"), []
+    made = moves._bordered
+    monkeypatch.setattr(moves, "_bordered", lambda *args: copies.append(args) or made(*args))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    check(axes, sizes, batch, channels, kernel, options, "f")
+    assert not copies
+
+
 def test_gathered_doubles() -> None:
     check(2, (7, 7), 1, (48, 64, 1), (3, 3), (1, 1, 1), "d")
 
