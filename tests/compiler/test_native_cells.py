@@ -9,6 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
+from tapenet.ops.layers.recurrent import layers
 from tapenet.typing import Array
 from tests.ops.test_native_functions import calls_python
 from tests.program.backends import Compile, backends, compiled
@@ -157,6 +158,29 @@ def test_small_layers_are_loops(compiled: Compile, name: str, lengths: list[int]
             for one, other in zip(step(xs, *rest), right, strict=True):
                 close(one, other, rtol=1e-11, atol=1e-12)
         assert not calls_python(step)
+
+
+@pytest.mark.parametrize(("batch", "lengths"), [(2, None), (6, [1, 3, 3, 0, 2, 1])])
+def test_layers_whose_kernel_needs_python_are_loops(
+    batch: int, lengths: list[int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a small batch, and of sequences of several lengths; also in float64."""
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(layers, "WORTH", 0)
+    args: list[Array] = [RNG.normal(size=s) for s in ((3, batch, 3), (batch, 4), (12, 3), (12, 4), (12,), (12,))]
+    ends = None if lengths is None else np.array(lengths)
+
+    def loss(*args: Any) -> Any:
+        out, last = layers.gru(*args, lengths=ends)
+        return (out * out).sum() + (last * last).sum()
+
+    f = tn.value_and_grad(loss, argnums=tuple(range(len(args))))
+    step, (value, gradients) = tn.compile(f, backend="native"), f(*args)
+    for _ in range(2):
+        found = step(*args)
+        for one, other in zip((found[0], *found[1]), (value, *gradients), strict=True):
+            close(one, other, rtol=1e-11, atol=1e-12)
+    assert not calls_python(step)
 
 
 @backends

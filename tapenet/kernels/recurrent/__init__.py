@@ -58,7 +58,8 @@ def _rows(steps: int, batch: int) -> Array:
 
 def multiplies_inputs(x: Array, w_ih: Array, w_hh: Array) -> bool:
     """Whether each turn is to multiply its inputs, or get and give what BLAS multiplies for all turns."""
-    return bool(x.shape[1] >= ROWS and 0 < w_ih.nbytes <= LARGEST - w_hh.nbytes)
+    size = (w_ih.size + w_hh.size) * w_hh.dtype.itemsize
+    return bool(x.shape[1] >= ROWS and w_ih.size and size <= LARGEST)
 
 
 def forward(

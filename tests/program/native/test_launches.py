@@ -323,8 +323,9 @@ def test_pools_apart_are_called_only_where_the_places_of_the_largest_are_used(pl
         assert len(plans) == called
 
 
-def test_sequences_of_lengths_that_are_given_stay_calls(plans: list[Any]) -> None:
+def test_long_sequences_of_lengths_that_are_given_stay_calls(plans: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """What the layer does then depends on numbers."""
+    monkeypatch.setattr("tapenet.ops.layers.recurrent.layers.WITH_LENGTHS", 0)
     net = nn.LSTM(24, 40)
     h = np.zeros((12, 40), "f")
     x = R.normal(size=(9, 12, 24)).astype("f")

@@ -39,6 +39,11 @@ INPUTS = ("x", "h0", "c0", "w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 
 #: Multiply-adds from which a kernel pays: a step in NumPy takes 20 µs whatever its size, and 32 units need 2 in a kernel.
 WORTH = 50_000
+#: Multiply-adds, and bytes of the recurrent weights, up to which turns are loops of a program where it cannot call a kernel by
+#: itself. With lengths they take all rows: (30, 16, 64), a GRU of 128 units (35 million) takes 0.9 of the time of a call on one
+#: thread and 1.0 on two, (50, 16, 64), an LSTM of 128 (80 million) would 1.0 and 1.3. Without, 256 units take 0.7 to 0.95, and
+#: 512 (4 MB) would 1.1.
+WITH_LENGTHS, WEIGHTS = 40_000_000, 2_000_000
 
 
 def _kernel(x: Array, w_ih: Array, w_hh: Array, states: Array) -> ModuleType | None:
@@ -125,6 +130,9 @@ def in_a_program(
         shares = np.swapaxes(products.project(x, w_ih, bias, step.gates), 0, 1)
         if step.gates == 1:
             shares, turned = shares[:, 0], turned[0]
+
+    if steps > 1 and isinstance(turned, Symbol):  # dense rows once, not at each turn: a GRU of 128 units takes 0.45
+        turned = Symbol(turned.builder, turned.builder.emit("copy", turned.value, row_major=True))
 
     def gates(values: Any) -> Any:
         """(gate, batch, units), or (batch, units) of one gate, also of (batch, gates · units)."""
@@ -409,9 +417,20 @@ def _grad_lowered(
     return tuple(made[name]() for name in by)
 
 
+def _formula_pays(x: Any, w_ih: Any, w_hh: Any, lengths: Any) -> bool:
+    """Whether turns by the formula are quicker than a kernel, which a program may have to call by Python."""
+    work = multiply_adds(x.shape, w_ih.shape, w_hh.shape)
+    kernel = kernels.use("recurrent") if work >= WORTH else None
+    if kernel is None:
+        return work < WORTH
+    if lengths is not None:
+        return work < WITH_LENGTHS
+    return not kernel.multiplies_inputs(x, w_ih, w_hh) and w_hh.size * w_hh.dtype.itemsize <= WEIGHTS
+
+
 def _lowered_turns(x: Any, w_ih: Any, w_hh: Any, lengths: Any, reverse: bool, *others: Any) -> Turns:
-    """The turns of a layer that a program makes of the formula of one: of few multiply-adds, or of one turn."""
-    if len(x) == 0 or (len(x) != 1 and multiply_adds(x.shape, w_ih.shape, w_hh.shape) >= WORTH):
+    """The turns of a layer that a program makes of the formula of one."""
+    if len(x) == 0 or not (len(x) == 1 or _formula_pays(x, w_ih, w_hh, lengths)):
         raise CannotLower(OPAQUE)
     if lengths is not None:
         lengths = array_of(builder_of(x, w_ih, w_hh, lengths, *others), lengths).astype(np.int64)
