@@ -22,6 +22,8 @@ from tapenet.llvm.processor import registers
 
 #: Of height and width.
 Pair = tuple[int, ...]
+#: Rows of a band of a map at least.
+BAND = 4
 
 
 class Shape(NamedTuple):
@@ -35,6 +37,8 @@ class Shape(NamedTuple):
         before, padded: the border in front, and the size of a map within its borders.
         width: channels of the result in a block, all that are computed together.
         low, high: what results are at least and at most, if anything.
+        bands: of rows that the maps of the result are cut into. All have as many; the last one begins within the one before it
+            if they do not go evenly.
     """
 
     batch: int
@@ -52,6 +56,7 @@ class Shape(NamedTuple):
     width: int
     low: float | None
     high: float | None
+    bands: int = 1
 
     @property
     def maps(self) -> Shape:
@@ -66,7 +71,20 @@ class Shape(NamedTuple):
     @property
     def images(self) -> int:
         """How many parts there are that need nothing of each other."""
-        return self.batch
+        return self.batch * self.bands
+
+    @property
+    def band(self) -> Shape:
+        """One part."""
+        rows = -(-self.out[0] // self.bands)
+        seen = (rows - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
+        part = self._replace(batch=1, bands=1, out=(rows, self.out[1]), padded=(seen, self.padded[1]))
+        return part if self.bordered else part._replace(x=part.padded)
+
+    def cut(self, most: int) -> Shape:
+        """The same in bands, so many at most."""
+        rows = -(-self.out[0] // max(1, min(most, self.out[0] // BAND)))
+        return self._replace(bands=-(-self.out[0] // rows))
 
     @property
     def bordered(self) -> bool:
@@ -81,7 +99,7 @@ class Shape(NamedTuple):
     @property
     def space(self) -> int:
         """How many numbers of memory it needs for itself."""
-        return math.prod(self.padded) * self.channels if self.bordered else 0
+        return math.prod(self.band.padded) * self.channels if self.bordered else 0
 
     def flat(self) -> Shape:
         """The same of one long row, where each result sees one place only."""
@@ -111,49 +129,72 @@ def write(
     x = x.shaped(s.batch, *s.x, s.channels)
     out = out.shaped(s.batch, *s.out, s.outs)
     more = more and more.shaped(s.batch, *s.out, s.outs)
-    part = _each if s.alone else _all
+    m = s.band if s.bordered else s.band.flat()
+    write_part = _each if s.alone else _all
     weight = weight.shaped(s.blocks, math.prod(s.kernel) * s.inputs * s.width)
 
-    def bordered(n: Index) -> Array:
-        if not s.bordered:
-            return x.part(n)
-        image = space.shaped(*s.padded, s.channels)
-        border(k, s, x.part(n), image)
-        return image
-
-    def one(n: Index, image: Array, block: Value) -> None:
+    def one(part: Value, image: Array, block: Value) -> None:
         first = block * s.width
-        part(k, s, image, weight.part(block), bias.moved(first), more and more.part(n).moved(0, 0, first),
-             out.part(n).moved(0, 0, first))  # fmt: skip
+        others, result = (a and rows_of(k, part, s, a, m).moved(0, 0, first) for a in (more, out))
+        assert result is not None
+        write_part(k, m, image, weight.part(block), bias.moved(first), others, result)
 
     if s.groups > 1:  # kernels are small, and blocks many
-        for n in k.turns(images[1], images[0]):
-            image = bordered(n)
+        for part in k.turns(images[1], images[0]):
+            image = seen(k, s, m, x, part, space if s.bordered else None)
             for block in k.turns(blocks[1], blocks[0]):
                 group = block.op("udiv", block, s.blocks // s.groups)
-                one(n, image.moved(0, 0, group * s.inputs), block)
+                one(part, image.moved(0, 0, group * s.inputs), block)
         return
     for block in k.turns(blocks[1], blocks[0]):  # outermost, so that many images need not fetch all kernels anew
-        for n in k.turns(images[1], images[0]):
-            one(n, bordered(n), block)
+        for part in k.turns(images[1], images[0]):
+            one(part, seen(k, s, m, x, part, space if s.bordered else None), block)
+
+
+def _place(k: Kernel, part: Value, s: Shape) -> tuple[Value, Index]:
+    """The image of a part, and the first row of its results."""
+    if s.bands == 1:
+        return part, 0
+    n, rows = part.op("udiv", part, s.bands), -(-s.out[0] // s.bands)
+    row = (part - n * s.bands) * rows
+    return n, (row < s.out[0] - rows).where(row, k.index(s.out[0] - rows))
+
+
+def rows_of(k: Kernel, part: Value, s: Shape, maps: Array, band: Shape) -> Array:
+    """A part of what is shaped as the result."""
+    n, row = _place(k, part, s)
+    return maps.part(n).moved(row).shaped(*band.out, s.outs)
 
 
 # -- the border --------------------------------------------------------------------------------------------------
 
 
-def border(k: Kernel, s: Shape, x: Array, image: Array, number: int = 0) -> None:
-    """Copy a map into its border of zeros, or another number. What does not fit in at the end is cut off."""
-    (height, width), c = s.padded, s.channels
-    top, left = s.before
-    rows, columns = min(s.x[0], height - top), min(s.x[1], width - left)
-    right, bottom = width - left - columns, height - top - rows
-    move(k, number, image.shaped(1), top * width * c)
-    for y in k.turns(rows):
-        row = image.part(y + top).shaped(1)
-        move(k, number, row, left * c)
-        move(k, x.part(y).shaped(1), row.moved(left * c), columns * c)
-        move(k, number, row.moved((left + columns) * c), right * c)
-    move(k, number, image.part(top + rows).shaped(1), bottom * width * c)
+def seen(
+    k: Kernel, s: Shape, band: Shape, x: Array, part: Value, space: Array | None, number: int = 0
+) -> Array:  # fmt: skip
+    """What the windows of a part see: in x, or in `space`, if there is any, copied within its border of a number."""
+    n, row = _place(k, part, s)
+    if space is None:
+        return x.part(n).moved(row * s.stride[0]).shaped(*band.x, s.channels)
+    image = space.shaped(*band.padded, s.channels)
+    for i in k.turns(band.padded[0]):
+        line(k, s, x.part(n), i + row * s.stride[0] - s.before[0], image.part(i), number)
+    return image
+
+
+def line(k: Kernel, s: Shape, x: Array, y: Value, target: Array, number: int = 0) -> None:
+    """Copy a row of a map into its border, of which all is number if there is no such row. What does not fit in at the end is
+    cut off."""
+    target = target.shaped(1)
+    left, c, wide = s.before[1], s.channels, s.padded[1]
+    some = min(s.x[1], wide - left)
+    inside = y.compare("ult", s.x[0])
+    for _ in k.turns(inside.where(k.index(1), 0)):
+        move(k, number, target, left * c)
+        move(k, x.part(y).shaped(1), target.moved(left * c), some * c)
+        move(k, number, target.moved((left + some) * c), (wide - left - some) * c)
+    for _ in k.turns(inside.where(k.index(0), 1)):
+        move(k, number, target, wide * c)
 
 
 # -- sums over all channels --------------------------------------------------------------------------------------

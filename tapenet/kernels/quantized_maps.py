@@ -50,7 +50,11 @@ class Shape(NamedTuple):
     @property
     def images(self) -> int:
         """How many parts there are that need nothing of each other."""
-        return self.maps.batch
+        return self.maps.images
+
+    def cut(self, most: int) -> Shape:
+        """The same in bands."""
+        return self._replace(maps=self.maps.cut(most))
 
     @property
     def run(self) -> int:
@@ -70,7 +74,7 @@ class Shape(NamedTuple):
     @property
     def space(self) -> int:
         """How many bytes of memory it needs for itself."""
-        return (math.prod(self.maps.padded) * self.maps.channels + GROUP + 63) // 64 * 64 if self.copied else 0
+        return (math.prod(self.maps.band.padded) * self.maps.channels + GROUP + 63) // 64 * 64 if self.copied else 0
 
     def flat(self) -> Shape:
         """The same of one long row, where each result sees one place only."""
@@ -109,17 +113,17 @@ def write(
     x, out = x.shaped(m.batch, *m.x, m.channels), out.shaped(m.batch, *m.out, m.outs)
     more = more and more.shaped(m.batch, *m.out, m.outs)
     weight = Array(k, weight.pointer, (1,), _WORD)
+    band = s._replace(maps=m.band if s.copied else m.band.flat())
     for block in k.turns(*span[::-1]) if not m.alone else (k.index(0),):  # outermost: many images fetch kernels once
-        for n in k.turns(images[1], images[0]):
-            image = x.part(n)
-            if s.copied:
-                image = space.shaped(*m.padded, m.channels)
-                channels_last.border(k, m, x.part(n), image, s.zero)
-            given = image, weight, factor, shift, more and more.part(n), out.part(n)
+        for part in k.turns(images[1], images[0]):
+            image = channels_last.seen(k, m, band.maps, x, part, space if s.copied else None, s.zero)
+            others, result = (a and channels_last.rows_of(k, part, m, a, band.maps) for a in (more, out))
+            assert result is not None
+            given = image, weight, factor, shift, others, result
             if m.alone:
-                _Alone(k, s, *given).write()
+                _Alone(k, band, *given).write()
             else:
-                _All(k, s, *given).write(block)
+                _All(k, band, *given).write(block)
 
 
 class _Part:

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.kernels import channels_last
-from tapenet.kernels.blocks import blocks, move
+from tapenet.kernels.blocks import blocks
 from tapenet.kernels.channels_last import Pair, places, prefetch
 from tapenet.kernels.winograd import A, B, both
-from tapenet.llvm.kernel import Array, Index, Kernel, Value
+from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.processor import registers
 
 #: Tiles that are worked on at a time at most, of 64 channels: their matrices and products have 256 kB each.
@@ -59,8 +59,8 @@ class Shape(NamedTuple):
 
     @property
     def blocks(self) -> int:
-        """All channels are computed together."""
-        return 1
+        """How many blocks of channels there are."""
+        return self.maps.blocks
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -114,15 +114,16 @@ def unpacked(weight: np.ndarray) -> np.ndarray:
 
 def write(
     k: Kernel, s: Shape, x: Array, weight: Array, bias: Array, more: Array | None, out: Array, space: Array,
-    images: tuple[Index, Index], _: object,
+    images: tuple[Index, Index], span: tuple[Index, Index],
 ) -> None:  # fmt: skip
     """The code of one convolution, or of some of its parts. Arguments are those of `channels_last.write`, `weight` as `packed`
-    gives it, `images` being parts."""
+    gives it, `images` being parts, and `span` of blocks."""
     m, lanes = s.maps, k.lanes
     many, rows = s.together
     columns, bands = s.tiles[1], s.tiles[0] // rows
     image_size, inputs_size, results_size = s.sizes
     high, wide = 2 * rows + 2, 2 * columns + 2
+    bordered = m._replace(padded=(high, wide))
     x, out = x.shaped(m.batch, *m.x, m.channels), out.shaped(m.batch, *m.out, m.outs)
     more = more and more.shaped(m.batch, *m.out, m.outs)
     seen = space.shaped(many, high, wide, m.channels)
@@ -133,7 +134,7 @@ def write(
         row: Index = 0 if bands == 1 else (part - first * bands) * rows
         for n in k.turns(many):
             for line in k.turns(high):
-                _line(k, m, x.part(n + first), line + row * 2 - m.before[0], seen.part(n, line), wide)
+                channels_last.line(k, bordered, x.part(n + first), line + row * 2 - m.before[0], seen.part(n, line))
         for n in k.turns(many):
             for r in k.turns(rows):
                 for c in k.turns(columns):
@@ -142,12 +143,12 @@ def write(
                         d = [[window.load(0, i, j, channel, lanes=lanes) for j in range(4)] for i in range(4)]
                         for q, value in enumerate(v for line in both(B, d) for v in line):
                             inputs.store(value, q, tile, channel)
-        _products(k, s, inputs, weight, results, many * rows * columns)
+        _products(k, s, inputs, weight, results, many * rows * columns, span)
         for n in k.turns(many):
             for r in k.turns(rows):
                 for c in k.turns(columns):
                     tile, y, x_ = (n * rows + r) * columns + c, (r + row) * 2, c * 2
-                    for o in k.turns(m.outs, 0, lanes):
+                    for o in k.turns(span[1] * m.width, span[0] * m.width, lanes):
                         start = bias.load(o, lanes=lanes)
                         d = [[results.load(4 * i + j, tile, o, lanes=lanes) for j in range(4)] for i in range(4)]
                         for i, values in enumerate(both(A, d)):
@@ -162,27 +163,15 @@ def write(
                                     channels_last.finish(k, m, value + start, more, out, place, lanes, None)
 
 
-def _line(k: Kernel, m: channels_last.Shape, x: Array, y: Value, line: Array, wide: int) -> None:
-    """A row of a map within its border; zeros if there is none."""
-    left, c = m.before[1], m.channels
-    some = min(m.x[1], wide - left)
-    line = line.shaped(1)
-    inside = y.compare("ult", m.x[0])
-    for _ in k.turns(inside.where(k.index(1), 0)):
-        move(k, None, line, left * c)
-        move(k, x.part(y).shaped(1), line.moved(left * c), some * c)
-        move(k, None, line.moved((left + some) * c), (wide - left - some) * c)
-    for _ in k.turns(inside.where(k.index(0), 1)):
-        move(k, None, line, wide * c)
-
-
-def _products(k: Kernel, s: Shape, inputs: Array, weight: Array, results: Array, tiles: int) -> None:
-    """Each of the sixteen matrices of inputs times its matrix of the kernels."""
+def _products(
+    k: Kernel, s: Shape, inputs: Array, weight: Array, results: Array, tiles: int, span: tuple[Index, Index]
+) -> None:  # fmt: skip
+    """Each of the sixteen matrices of inputs times some blocks of its matrix of the kernels."""
     m, lanes = s.maps, k.lanes
     vectors = m.width // lanes
     weight = weight.shaped(16, m.blocks, m.channels, m.width)
     for q in k.turns(16):
-        for block in k.turns(m.blocks):
+        for block in k.turns(*span[::-1]):
             kernels = weight.part(q, block)
             for first, size in blocks(k, tiles, places(vectors)):
                 sums = [[k.variable(k.number(0.0, lanes)) for _ in range(vectors)] for _ in range(size)]

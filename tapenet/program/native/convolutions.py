@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable
 
 from tapenet.kernels import channels_last, quantized_maps, winograd_maps
+from tapenet.llvm import workers
 from tapenet.llvm.emitter import Value as Register
 from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.loops import offset
@@ -19,6 +20,8 @@ from tapenet.program.primitives import PRIMITIVES, Spec
 
 #: Parts at most: each has memory of its own for an image within its border.
 ITEMS = 16
+#: Bands of one image for each thread at most: what is seen by two is copied by both.
+BANDS = 2
 
 
 #: What a convolution is of.
@@ -58,18 +61,22 @@ def cycles(instruction: Instruction) -> float:
     return windows.multiply_adds(found.maps) / lanes / _KINDS[type(found)][1]
 
 
-def _items(instruction: Instruction) -> tuple[int, int]:
-    """Into how many parts its images, or else its channels, are cut for threads."""
+def _cut(instruction: Instruction) -> tuple[_Shape, tuple[int, int]]:
+    """What it is a convolution of, and into how many parts its images, or else its channels, are cut for threads. Maps of one
+    image that are larger than its kernels are cut into bands."""
     s = shape(instruction)
-    wanted = min(int(cycles(instruction) / pieces.PART), ITEMS)
-    if wanted < 2:
-        return 1, 1
-    return (min(wanted, s.images), 1) if s.images > 1 else (1, min(wanted, s.blocks))
+    wanted = max(1, min(int(cycles(instruction) / pieces.PART), ITEMS))
+    if wanted > 1 and s.images == 1 and not isinstance(s, winograd_maps.Shape):
+        x, kernels, *_ = instruction.args
+        if s.blocks == 1 or x.nbytes > kernels.nbytes:
+            s = s.cut(min(wanted, BANDS * pieces.threads()))
+    return s, (min(wanted, s.images), 1) if s.images > 1 else (1, min(wanted, s.blocks))
 
 
 def workspace(instruction: Instruction) -> int:
     """Bytes that it needs for itself: for each part."""
-    return math.prod(_items(instruction)) * shape(instruction).space * instruction.args[0].dtype.itemsize
+    s, cut = _cut(instruction)
+    return math.prod(cut) * s.space * instruction.args[0].dtype.itemsize
 
 
 def write(
@@ -81,7 +88,7 @@ def write(
 ) -> Function:
     """The function of one convolution; `name` gives a function one."""
     (result,) = instruction.results
-    s, cut = shape(instruction), _items(instruction)
+    s, cut = _cut(instruction)
     code, _ = _KINDS[type(s)]
     full = PRIMITIVES[instruction.name].args.count(",") + 1
     k = Kernel("convolution", instruction.args[0].dtype)
@@ -95,8 +102,8 @@ def write(
     if workspace is not None:
         places.append(pointers.setdefault(workspace, f"%b{len(pointers)}"))
 
-    def part(k: Kernel, places: list[str], item: Register | None) -> None:
-        """All of it, or an item."""
+    def part(k: Kernel, places: list[str], item: Register | None, count: str = "") -> None:
+        """All of it, or one of so many items."""
         whole = s if item is not None and cut[0] > 1 else s.flat()
         arrays = [Array(k, p, c_strides(v.shape), v.dtype) for p, v in zip(places, values, strict=False)]
         given: list[Array | None] = [*arrays[:-1]]
@@ -107,15 +114,20 @@ def write(
             axis = 0 if cut[0] > 1 else 1
             length = (s.images, s.blocks)[axis]
             begin, end = item * length, item * length + length
-            ranges[axis] = begin.op("udiv", begin, cut[axis]), end.op("udiv", end, cut[axis])
+            items = Register(k, count, "i64")
+            ranges[axis] = begin.op("udiv", begin, items), end.op("udiv", end, items)
             space = space.moved(item * s.space)
         code(k, whole, *given, arrays[-1], space, *ranges)
 
-    count = math.prod(cut)
-    if count == 1:
+    count = str(math.prod(cut))
+    if count == "1":
         part(k, places, None)
         return Function.of(k, pointers)
+    if cut[1] > 1:  # each part reads all of the image, so there are no more than threads
+        k.declares.add(workers.declaration())
+        count = k.emit(f"call i64 @tn_blocks(i64 {count})")
     inner = Kernel("convolution", instruction.args[0].dtype)
-    part(inner, pieces.given(inner, ["ptr"] * len(places)), Register(inner, "%item", "i64"))
-    pieces.share(k, name(pieces.called(inner)), [f"ptr {p}" for p in places], count)
+    *given, items = pieces.given(inner, [*["ptr"] * len(places), "i64"])
+    part(inner, given, Register(inner, "%item", "i64"), items)
+    pieces.share(k, name(pieces.called(inner)), [*(f"ptr {p}" for p in places), f"i64 {count}"], count)
     return Function.of(k, pointers)
