@@ -374,7 +374,7 @@ def fusible(instruction: Instruction) -> bool:
         return arg.size > 0 and "axes" in instruction.params and reducible(instruction.name, arg.dtype)
     if instruction.kind == "movement":
         return joins(instruction) and all(supported(v.dtype) for v in instruction.results)
-    if instruction.kind != "elementwise":
+    if instruction.kind != "elementwise" or "plan" in instruction.params:
         return False
     (result,) = instruction.results
     return result.size > 0 and can(instruction.name, tuple(a.dtype for a in instruction.args), result.dtype)

@@ -15,19 +15,22 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
-from tapenet.llvm import sharing
+from tapenet.kernels import moves
+from tapenet.llvm import rehearsal, sharing
 from tapenet.llvm.loops import Code
-from tapenet.llvm.recording import Launch, Place, recording
+from tapenet.llvm.recording import Launch, Place, Recording, recording
 from tapenet.llvm.sharing import EACH, INTEGER, LINE, SCRATCH
-from tapenet.program.called_ops import filled
-from tapenet.program.ir import Constant, Instruction, Value
-from tapenet.program.layout import Layouts, alike
+from tapenet.program.called_ops import Hole, filled
+from tapenet.program.ir import Builder, Constant, Instruction, Value
+from tapenet.program.layout import Layouts, alike, c_strides, ordered_strides
 from tapenet.program.native import pieces
 from tapenet.program.native.kernels import Function, Offset
 from tapenet.typing import Array
 
 #: Where the ops are that choose their kernels by shapes, dtypes and strides alone.
 RECORDED = tuple(f"tapenet.ops.layers.{name}." for name in ("attention", "convolution", "pooling", "recurrent"))
+#: And where those are whose images have the batch innermost in memory.
+CONVOLUTIONS = "tapenet.ops.layers.convolution."
 _BYTE = np.dtype(np.int8)
 
 
@@ -102,6 +105,11 @@ def record(instruction: Instruction, args: Sequence[Value], layouts: Layouts) ->
         for found, place, spec in zip(answers, results, params["specs"], strict=True):
             if spec is not None and not _same(found, place):
                 return None
+    return _plan(made)
+
+
+def _plan(made: Recording) -> Plan | None:
+    """The plan of what was recorded; None if there is nothing, or what has no name in other code."""
     if not made.launches or not all(launch.code.symbol() for launch in made.launches):
         return None
     begins, room = [], 0
@@ -110,6 +118,40 @@ def record(instruction: Instruction, args: Sequence[Value], layouts: Layouts) ->
         room += -(-size // LINE) * LINE
     constants = [Constant(array) for array in made.constants]
     return Plan(made.launches, begins, room, constants, pieces.threads())
+
+
+def images(instruction: Instruction) -> list[Value]:
+    """The batches of images that a convolution reads."""
+    if instruction.name != "call" or not instruction.params["op"].module.startswith(CONVOLUTIONS):
+        return []
+    axes = max(v.ndim for v in (*instruction.args, *instruction.results))
+    holes = (instruction.params["template"].get(name) for name in ("x", "y"))
+    found = [instruction.args[hole.position] for hole in holes if isinstance(hole, Hole)]
+    return [v for v in found if v.ndim == axes]
+
+
+def innermost(value: Value, layouts: Layouts, builder: Builder) -> Value | None:
+    """A copy of a batch of images with the batch innermost in memory, as each convolution would else make one: the step of a
+    small network (28x28, 8 and 16 channels, 64 images) takes 0.97 of the time. None if there is nothing to copy."""
+    order = (*range(1, value.ndim), 0)
+    if not kernels.on() or not alike(value.shape, layouts[value].strides, c_strides(value.shape)):
+        return None
+    with recording() as made:
+        source = _stand_in(value, layouts)
+        target = np.moveaxis(np.empty((*value.shape[1:], value.shape[0]), value.dtype), -1, 0)
+        made.know(("argument", 0), source)
+        made.know(("result", 0), target)
+        target.flags.writeable = False
+        try:
+            moves.put(*(a.transpose(order) for a in (source, target)))
+        except (rehearsal.Unrecorded, ValueError):  # it would be NumPy's
+            return None
+    plan = _plan(made)
+    if plan is None:
+        return None
+    copy = builder.emit("copy", value, plan=plan)
+    layouts.put(copy, ordered_strides(value.shape, order))
+    return copy
 
 
 def _stand_in(value: Value, layouts: Layouts) -> Array:

@@ -7,6 +7,7 @@ lowered) is cut into segments there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -440,7 +441,12 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
     writes to it."""
 
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        now = instruction if args is instruction.args else instruction.on(args)
+        if shared := {v for v in launches.images(instruction) if readers[v] > 1}:
+            for old, given in zip(instruction.args, args, strict=True):
+                if old in shared and given not in copies:
+                    copies[given] = launches.innermost(given, layouts, builder) or given
+            args = tuple(copies.get(a, a) for a in args)
+        now = instruction if args == instruction.args else instruction.on(args)
         if now.name == "call" and (plan := launches.record(now, args, layouts)):
             return builder.several("call", *args, **now.params, plan=plan)
         done = c_effects.prepared(now, args, layouts, builder)
@@ -462,7 +468,10 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
         return now.results
 
     program = sums.run(accumulate.run(dead.run(pairs.run(program))))
-    program = materialise(_aligned(program if body else recomputed.run(program)), layouts, dense)
+    program = _aligned(program if body else recomputed.run(program))
+    readers = Counter(v for i in program.body for v in launches.images(i))
+    copies: dict[Value, Value] = {}
+    program = materialise(program, layouts, dense)
     for instruction in program.body:
         for result in instruction.results:
             layouts[result]  # in order here too

@@ -61,6 +61,34 @@ def _step() -> tuple[Callable[[Array, Array], Any], nn.Module]:
     return step, net
 
 
+@pytest.mark.parametrize("gradient", [True, False])
+def test_convolutions_share_a_copy_of_their_images(
+    gradient: bool, plans: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the batch innermost, as a convolution and its gradient by the weights read them; one alone makes its own."""
+    copies: list[Any] = []
+    innermost = launches.innermost
+
+    def noted(*args: Any) -> Any:
+        copies.append(innermost(*args))
+        return copies[-1]
+
+    monkeypatch.setattr(launches, "innermost", noted)
+    weight = np.random.default_rng(1).normal(size=(16, 3, 3, 3)).astype("f")
+
+    def loss(weight: Any, x: Any) -> Any:
+        return (F.conv2d(x, weight, padding=1) ** 2).sum()
+
+    function = tn.grad(loss) if gradient else loss
+    compiled = tn.compile(function, backend="native")
+    for _ in range(2):
+        np.testing.assert_allclose(compiled(weight, X), function(weight, X), rtol=1e-4, atol=1e-2)
+    assert len(copies) == gradient
+    assert None not in copies
+    assert plans
+    assert any("put" in launch.code._name for plan in plans for launch in plan.launches) == (not gradient)
+
+
 def test_a_step_of_convolutions_calls_no_python(plans: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     y = np.arange(16) % 5
     eager, net = _step()
