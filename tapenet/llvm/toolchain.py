@@ -233,7 +233,7 @@ _said: list[str] = []
 
 def _numbered(text: str) -> str:
     """The text with what is said of its loops, each of which has a number for that: that they are not to be written out, of how
-    many lanes their vectors are to be, that their turns are apart."""
+    many lanes their vectors are to be, that their turns are apart, that the last vector has lanes that are off."""
     said = ["!0 = distinct !{}\n"]  # what such turns read and write
 
     def named(found: re.Match[str]) -> str:
@@ -252,6 +252,7 @@ _PARTS = {
     "rolled": '!"llvm.loop.unroll.disable"',
     "lanes": '!"llvm.loop.vectorize.width", i32 ',
     "parallel": '!"llvm.loop.parallel_accesses", !0',
+    "masked": '!"llvm.loop.vectorize.predicate.enable", i1 true',
 }
 
 

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tapenet.llvm.processor import Registers
 from tapenet.llvm.toolchain import Library
-from tapenet.program import numpy_code, row_kernels
+from tapenet.program import numpy_code, row_code, row_kernels
 from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.native import entry
 from tapenet.program.passes import simplify
 from tapenet.program.pullback import pullback
+from tapenet.program.row_code import RowCode
 from tapenet.program.row_kernels import RowKernel
 from tapenet.program.row_programs import NotByRows, Rows, by_rows
 from tapenet.program.symbols import Symbol, array_of
@@ -63,7 +65,7 @@ FORMULAS: dict[str, tuple[Callable[..., Any], str]] = {
     "per row": (lambda x, y, z: (x - y) * np.exp(y) * z, "frs"),
     "several results": (several, "ff"),
 }
-SHAPES = [(7, 5), (3, 16), (200, 3), (5, 257), (2, 3, 7), (2, 20_001)]
+SHAPES = [(7, 5), (3, 16), (200, 3), (5, 319), (3, 31), (2, 3, 7), (2, 20_001)]
 
 
 def arrays_of(kinds: str, shape: tuple[int, ...], dtype: str) -> list[Any]:
@@ -91,6 +93,20 @@ def test_forward_and_pullback(name: str, shape: tuple[int, ...], dtype: str) -> 
     back = simplify(pullback(made, range(len(arrays))))
     given = [*arrays, *(np.asarray(R.normal(size=o.shape)).astype(dtype) for o in made.outputs)]
     held(back, given, RowKernel(back), dtype)
+
+
+def test_masks_are_for_what_is_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def masked(f: Callable[..., Any], length: int, width: int) -> bool:
+        monkeypatch.setattr(row_code, "registers", lambda: Registers(width, 32))
+        made = program(f, [np.empty((3, length), np.float32)])
+        return ".masked" in RowCode(by_rows(made)).text()
+
+    assert masked(softmax, 319, 64)
+    assert masked(softmax, 31, 64)
+    assert not masked(softmax, 32, 64)
+    assert not masked(softmax, 15, 64)  # there is nothing else
+    assert not masked(lambda x: x - np.max(x, axis=-1, keepdims=True), 31, 64)
+    assert not masked(softmax, 319, 32)
 
 
 @pytest.mark.parametrize("shape", [(40,), (1, 40)])
