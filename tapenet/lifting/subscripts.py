@@ -186,11 +186,6 @@ def _check_cast(old: Tensor | Ragged, new: Tensor | Ragged, sign: str) -> None:
         )
 
 
-def delitem(a: object, index: object) -> None:
-    """`del a[index]`."""
-    del a[index]  # type: ignore[attr-defined]
-
-
 # -- masks -------------------------------------------------------------------------------------------------------------
 
 

@@ -43,8 +43,6 @@ ENOUGH = 8
 
 #: What code that computes by BLAS declares: its functions, and products in parts.
 _CALLS, _PARTS = ("declare void @tn_sge", "declare void @tn_dge"), "declare void @product_"
-#: How BLAS reads a, b and the result of a product a @ b.
-Read = tuple[Matrix | None, Matrix | None, Matrix | None]
 
 
 def operands(instruction: Instruction, layouts: Layouts) -> list[tuple[Value, Shape, Strides]]:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
 
 Roots = tuple[Array, Array, Array]
-Band = Literal["low", "lowpass", "high", "highpass", "band", "bandpass", "bandstop", "stop"]
 Output = Literal["ba", "zpk", "sos"]
 
 
