@@ -278,7 +278,7 @@ def test_windows_that_do_not_overlap(
 
 
 @pytest.mark.parametrize("wide", [True, False])
-@pytest.mark.parametrize(("channels", "size", "batch"), [((20, 33), 46, 1), ((40, 9), 13, 16)])
+@pytest.mark.parametrize(("channels", "size", "batch"), [((24, 33), 46, 1), ((40, 9), 13, 16)])
 def test_weights_of_one_place_and_few_channels(
     channels: tuple[int, int], size: int, batch: int, wide: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
