@@ -39,17 +39,17 @@ LEFT = {
     "attention_kept": "its generator is made in Python; it serves many scores alone",
     "max_pool_with_indices": "places are counted in integers of several kinds",
     "logcumsumexp": "no primitive goes along an axis so",
-    "lstsq pinv stein": "a sum of which values say when it has converged",
+    "lstsq": "its residuals are there or not by the rank",
     "magnitude place qr_raw": "nobody asked",
 }
 CALLED = {name for names in LEFT for name in names.split()}
 #: The call of an op that is tried, where it is not the first.
 CHOSEN = {"bincount": 2, "one_hot": 1}
 #: What is called for some of its options: an integer as `rng=` or seed, a mask as an index, values without `minlength=`, the
-#: gradient by an LSTM's projection.
+#: gradient by an LSTM's projection, a pseudoinverse of a matrix that is said to be Hermitian.
 PARTLY = {"alpha_dropout", "attention", "bincount", "choose", "dropout", "dropout1d", "dropout2d", "dropout3d",
           "feature_alpha_dropout", "getitem", "lstm", "max_pool_grad", "max_pool_pick", "matrix_rank", "nanmean", "nanstd",
-          "nanvar", "one_hot", "qr", "recurrent_grad", "scaled_dot_product_attention", "setitem", "sort"}  # fmt: skip
+          "nanvar", "one_hot", "pinv", "qr", "recurrent_grad", "scaled_dot_product_attention", "setitem", "sort"}  # fmt: skip
 
 
 def calls(line: str, every: bool) -> list[tuple[Op | Derived, Sample]]:

@@ -15,7 +15,10 @@ from tapenet.ops.linalg.least_squares import stein
 from tapenet.testing import check_grads
 from tests import NUMPY
 from tests.ops.oracle import agrees_with_torch, close, peak_of_backward
+from tests.ops.test_native_functions import calls_python
+from tests.program.backends import Compile, backends, compiled
 
+__all__ = ["compiled"]  # a fixture
 RNG = np.random.default_rng(3)
 
 
@@ -227,6 +230,18 @@ def test_singular_values_that_are_cut_off_in_stacks_and_of_hermitian_matrices() 
     empty = tn.tensor(np.zeros((2, 0, 3)), requires_grad=True)
     np.linalg.pinv(empty, hermitian=True).sum().backward()
     assert empty.grad.shape == (2, 0, 3)
+
+
+@backends
+def test_steins_equation_in_programs(compiled: Compile) -> None:
+    w, e, r = 0.4 * normal(3, 3), 0.3 * normal(2, 2), normal(3, 2)
+    step = compiled(stein)
+    for _ in range(2):
+        close(step(r, w, e), stein(r, w, e))
+        assert np.isnan(step(np.full((3, 2), np.nan), w, e)).all()
+    with pytest.raises(np.linalg.LinAlgError, match="does not converge"):
+        step(r, np.eye(3), np.eye(2))
+    assert not calls_python(step)
 
 
 def test_steins_equation() -> None:

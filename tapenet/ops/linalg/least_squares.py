@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from tapenet.ops.linalg.matrices import adjoint, in_triangle, regular, transpose
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
+from tapenet.program import symbol_loops
+from tapenet.program.symbols import CannotLower, provided
 from tapenet.typing import Array
 
 # -- Stein's equation --------------------------------------------------------------------------------------------
@@ -27,8 +30,40 @@ def _stein_rule(g: Array, out: Array, w: Array, e: Array) -> dict[str, Array]:
     }
 
 
+_STEIN = "the largest eigenvalues of w and e have no product below 1: the sum does not converge"
+#: Each step doubles the number of terms.
+_STEPS = 64
+
+
+def _stein_program(r: Array, w: Array, e: Array) -> object:
+    """`stein` as a loop of a program."""
+    builder = symbol_loops.builder_of((r, w, e))
+    shape = np.broadcast_shapes(r.shape, np.matmul(np.matmul(w, r), e).shape)
+    if builder is None or 0 in shape:
+        raise CannotLower("a matrix without elements")
+    dtype = np.result_type(r, w, e, np.float32)
+    first = [np.broadcast_to(r, shape), w, e]
+
+    def turn(values: list[Any]) -> list[Any]:
+        found, w, e, _, count = values
+        more = np.matmul(np.matmul(w, found), e)
+        found = found + more
+        on = np.max(np.abs(more)) > float(np.finfo(dtype).eps) * np.max(np.abs(found))
+        return [found, np.matmul(w, w), np.matmul(e, e), on, count + 1]
+
+    def goes_on(values: list[Any]) -> Any:
+        return values[3] & (values[4] < _STEPS)
+
+    carry = [*(x.astype(dtype) for x in first), np.True_, np.int64(0)]
+    found, _, _, on, _ = symbol_loops.repeat(builder, goes_on, turn, carry, _STEPS)
+    converged = ~on & np.isfinite(np.max(np.abs(found)))
+    found = provided(found, ~converged & np.all(np.isfinite(r)), np.linalg.LinAlgError, _STEIN)
+    return np.where(converged, found, math.nan)
+
+
 @op(
     joint=_stein_rule,
+    lower=_stein_program,
     vmap="leading",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 0.3 * r.normal(size=(2, 2)), 0.3 * r.normal(size=(3, 3))),
@@ -55,7 +90,7 @@ def stein(r: Array, w: Array, e: Array) -> Array:
     """
     found, w, e = (1.0 * x for x in (r, w, e))  # powers of integers would overflow
     with np.errstate(all="ignore"):
-        for _ in range(64):  # each step doubles the number of terms
+        for _ in range(_STEPS):
             more: Array = np.matmul(np.matmul(w, found), e)
             found = found + more
             largest = np.max(np.abs(found), initial=0)
@@ -65,9 +100,7 @@ def stein(r: Array, w: Array, e: Array) -> Array:
                 return found
             w, e = np.matmul(w, w), np.matmul(e, e)
     if np.all(np.isfinite(r)):
-        raise np.linalg.LinAlgError(
-            "the largest eigenvalues of w and e have no product below 1: the sum does not converge"
-        )
+        raise np.linalg.LinAlgError(_STEIN)
     return np.full_like(found, math.nan)
 
 
