@@ -238,7 +238,11 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                 with enable_grad():
                     if before is not None:
                         made = before + g
-                        if before._trace is not None and made._node is None:  # who holds it sees the sum, as uncompiled
+                        # Who holds it sees the sum, as uncompiled; but what a loop or branch was given is put back.
+                        apart = (
+                            tape is not None and tape.captures and tape.outer is None and not tape.is_outside(before)
+                        )
+                        if apart and made._node is None:
                             before._become(made, "backward()")
                         else:
                             leaf.grad = made
