@@ -59,11 +59,12 @@ def _code(original: CodeType, file: str, name: str, outer: frozenset[str] | None
     outside.type_params = []  # type: ignore[attr-defined]  # from Python 3.12 on
     ast.copy_location(outside, node)
     module = compile(ast.fix_missing_locations(ast.Module([outside], [])), file, "exec")
-    return _codes(_codes(module)[0])[0].replace(co_qualname=name)
+    return _inner(_inner(module, "outside"), original.co_name).replace(co_qualname=name)
 
 
-def _codes(code: CodeType) -> list[CodeType]:
-    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+def _inner(code: CodeType, name: str) -> CodeType:
+    """The code of the function of a name that is defined in some code; beside it may lie that of its annotations."""
+    return next(value for value in code.co_consts if isinstance(value, CodeType) and value.co_name == name)
 
 
 def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:

@@ -163,6 +163,7 @@ def test_lambdas_are_found_by_their_place() -> None:
         assert same(function.__globals__[name], [1, 2]) == (1 if name == "f" else 2)
 
 
+@pytest.mark.filterwarnings("ignore:'return' in a 'finally':SyntaxWarning")
 def test_what_is_left_alone() -> None:
     for text in (
         "def f(): yield 1",
