@@ -63,8 +63,9 @@ def _code(original: CodeType, file: str, name: str, outer: frozenset[str] | None
 
 
 def _inner(code: CodeType, name: str) -> CodeType:
-    """The code of the function of a name that is defined in some code; beside it may lie that of its annotations."""
-    return next(value for value in code.co_consts if isinstance(value, CodeType) and value.co_name == name)
+    """The code of the function of a name that is defined in some code; before it may lie that of its annotations, and lambdas
+    that its arguments are by default."""
+    return [value for value in code.co_consts if isinstance(value, CodeType) and value.co_name == name][-1]
 
 
 def _definition(code: CodeType) -> ast.FunctionDef | ast.Lambda | None:

@@ -161,6 +161,8 @@ def test_lambdas_are_found_by_their_place() -> None:
     function = defined("f, g = (lambda x: x[0] if x else None), (lambda x: x[1] if x else None)")
     for name in ("f", "g"):
         assert same(function.__globals__[name], [1, 2]) == (1 if name == "f" else 2)
+    function = defined("f = lambda x, g=(lambda y: y + 5), *, h=(lambda z: z + 7): g(x) if x > 0 else h(x)")
+    assert [same(function, x) for x in (1, -1)] == [6, 6]
 
 
 @pytest.mark.filterwarnings("ignore:'return' in a 'finally':SyntaxWarning")
