@@ -80,7 +80,7 @@ def key(program: Program) -> Key | None:
     try:
         told.program(program)
         rows = [_around(), *told.rows]
-    except Untold:
+    except (Untold, OSError):  # where a source cannot be looked at, as a broken link of an editor's
         return None
     return Key(hashlib.sha256(repr(rows).encode()).hexdigest(), program, told.outside)
 
@@ -270,7 +270,8 @@ class _Told:
         if isinstance(value, np.dtype):
             return "dtype", _dtype(value)
         if isinstance(value, (np.generic, complex)):
-            return kind.__name__, repr(value), self._objects.setdefault(id(value), len(self._objects))
+            text = value.tobytes() if isinstance(value, np.generic) else repr(value)  # NumPy's depends on print options
+            return kind.__name__, text, self._objects.setdefault(id(value), len(self._objects))
         if kind is np.ndarray:
             return self._array(value)
         if kind is Program:  # two loops that have one are taken for one
