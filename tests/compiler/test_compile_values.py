@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.autodiff.observe import values
+from tapenet.program.arguments import mapped
 
 X = np.arange(9.0).reshape(3, 3)
 LARGE = np.ones(100_000)
@@ -120,6 +122,51 @@ def test_what_is_made_around_a_loop_may_be_written_after_it() -> None:
     run = tn.compile(f, backend="numpy")
     for x in (X, X + 1, X - 2):
         np.testing.assert_array_equal(run(x).numpy(), f(tn.tensor(x)).numpy())
+
+
+@pytest.mark.parametrize("settles", [False, True])
+def test_one_tensor_around_an_array_is_read_as_it_is_at_each_call(settles: bool) -> None:
+    def f(x: Any) -> Any:
+        a = np.arange(3.0)
+        shared = tn.from_dlpack(a)
+        found = [x * shared]
+        a[:] = 5
+        found.append(x * shared)
+        if settles:
+            (tn.tensor(2.0, requires_grad=True) * shared).sum().backward()
+            a[:] = 6
+            found.append(x * shared)
+        a[:] = 7
+        return found
+
+    run = tn.compile(f, backend="numpy")
+    for x in (X, X + 1):
+        for found, expected in zip(run(x), f(tn.tensor(x)), strict=True):
+            np.testing.assert_array_equal(found.numpy(), expected.numpy())
+
+
+def test_an_array_that_is_written_again_and_again_is_looked_for_in_new_calls_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked = 0
+
+    def noted(f: Callable[[Any], object], value: object, *whole: type) -> Any:
+        nonlocal looked
+        looked += 1
+        return mapped(f, value, *whole)
+
+    def f(x: Any) -> Any:
+        a = np.zeros(3)
+        for i in range(50):
+            a[0] = i
+            x = x + a
+        return x
+
+    monkeypatch.setattr(values, "mapped", noted)
+    run = tn.compile(f, backend="numpy")
+    for x in (X, X + 1):
+        np.testing.assert_array_equal(run(x).numpy(), f(x))
+    assert 50 <= looked <= 200
 
 
 @pytest.mark.parametrize(("array", "before"), [(SMALL, False), (SMALL, True), (LARGE, False)])

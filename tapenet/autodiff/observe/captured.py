@@ -182,7 +182,12 @@ def captured(tape: Taking, op: Op, /, *args: Any, **kwargs: Any) -> object:
             trace = value._trace
             constant = constant and trace in tape.constants
             gone = None if name in kept else tape.gone.get(trace)
-            call[name] = tuple.__new__(Traced, (value, trace, raw[name])) if gone is None else gone
+            if gone is not None:
+                call[name] = gone
+            elif trace is None:
+                call[name] = tape.traced(value)
+            else:
+                call[name] = tuple.__new__(Traced, (value, trace, raw[name]))
         elif type(value) in _PARTS:
             call[name] = tape.traced(value)
     for name in op.options:

@@ -34,7 +34,8 @@ class Values:
     def __init__(self, nodes: Sequence[Node], reached: Container[int] | None = None) -> None:
         self.nodes = nodes
         self.reached = reached
-        self._copies: dict[int, tuple[Array, Array]] = {}
+        #: Arrays, their copies, and how many nodes there were when these were made: only later ones can be of them.
+        self._copies: dict[int, tuple[Array, Array, int]] = {}
         #: Of what is reached the sum of its bytes, as it was when it was first read.
         self._sums: dict[int, tuple[Array, int]] = {}
 
@@ -51,6 +52,8 @@ class Values:
             return kind([self.as_given(part) for part in value])
         if kind is np.ndarray:
             self.see(value)
+        elif kind is Traced and value.node is None and id(value.data) in self._copies:  # `tn.from_dlpack` made it
+            self.see(value.data)
         return value
 
     def see(self, array: Array) -> None:
@@ -58,7 +61,7 @@ class Values:
         if id(array) in self._sums or array.dtype.hasobject or not (array.flags.writeable or array.base is not None):
             return
         found = self._copies.get(id(array))
-        if found is not None and _same(*found):
+        if found is not None and _same(array, found[1]):
             return
         if found is not None:
             self._keep(*found)
@@ -69,28 +72,26 @@ class Values:
             return
         copy = array.copy()
         copy.flags.writeable = False
-        self._copies[id(array)] = array, copy
+        self._copies[id(array)] = array, copy, len(self.nodes)
 
     def settle(self) -> None:
         """Have the calls so far be of the values that they were given."""
-        for key, (array, copy) in list(self._copies.items()):
-            if not _same(array, copy):
-                self._keep(array, copy)
-                del self._copies[key]
+        for array, *_ in list(self._copies.values()):
+            self.see(array)
 
     def changed(self) -> list[Array]:
         """The arrays that the function reaches, and that are others than when they were first read."""
         return [array for array, before in self._sums.values() if _sum(array) != before]
 
-    def _keep(self, array: Array, copy: Array) -> None:
-        """Have the calls that were given an array be of its copy."""
+    def _keep(self, array: Array, copy: Array, first: int) -> None:
+        """Have the calls that were given an array since it was copied be of the copy."""
 
         def swapped(value: Any) -> Any:
             if isinstance(value, Traced) and value.node is None and value.data is array:
                 return Traced(Tensor._of(copy), None, copy)
             return copy if value is array else value
 
-        for node in self.nodes:
+        for node in self.nodes[first:]:
             if node.call:
                 node.note(call={name: mapped(swapped, value, Traced) for name, value in node.call.items()})
 
