@@ -175,15 +175,19 @@ class _Rows:
         return isinstance(row, int) and 0 <= row + tall.low < tall.source
 
     def load(self, row: Index, plane: Index, at: Index, lanes: int, count: int | None = None) -> Value:
-        """So many numbers of the row of a plane; those behind `count` are any."""
+        """So many numbers of the row of a plane, with `count` zeros behind the first so many: 0 times an infinity that another
+        tap sees there would be nan."""
         assert isinstance(row, int)
         assert isinstance(plane, int)
         assert isinstance(at, int)
         k, n, (tall, wide) = self._k, self._shape.batch, self._shape.axes
         if row not in self._rows:
             self._rows[row] = self._x.load(row + tall.low, 0, lanes=lanes, count=wide.source * n)
-        places = (((at + i) // n * wide.step + plane + wide.low, i % n) for i in range(lanes))
-        seen = [place * n + i if 0 <= place < wide.source else lanes for place, i in places]
+        seen = [lanes] * lanes
+        for i in range(lanes if count is None else count):
+            place = (at + i) // n * wide.step + plane + wide.low
+            if 0 <= place < wide.source:
+                seen[i] = place * n + i % n
         return k.shuffled(self._rows[row], k.number(0.0, lanes), seen)
 
 

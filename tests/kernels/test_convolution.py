@@ -189,6 +189,27 @@ def test_rows_of_few_places_stay_in_registers(
     assert not copies
 
 
+@pytest.mark.parametrize("place", [(-1, -1), (0, -1), (3, 3)])
+@pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 0), (1, 1), (2, 1)])
+def test_infinity_reaches_only_weights_that_see_it(
+    place: tuple[int, int], stride: int, padding: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Of channels by themselves whose rows are held in registers."""
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    forward, _, weight_grad = spatial.forwards(2)
+    x, options = R.normal(size=(1, 16, 7, 6)).astype("f"), (stride, padding, 1, 16)
+    y = abs(R.normal(size=forward(x, np.ones((16, 1, 3, 3), "f"), None, *options).shape)).astype("f") + 1
+    x[:, :, *place] = np.inf
+    found = weight_grad(x, y, (16, 1, 3, 3), *options)
+    seen = np.zeros((16, 1, 3, 3), bool)
+    within = np.pad(np.isinf(x), [(0, 0), (0, 0), (padding, padding), (padding, padding)])
+    for i, j in np.ndindex(3, 3):
+        ends = (slice(i, i + (n - 1) * stride + 1, stride) for n, i in zip(y.shape[2:], (i, j), strict=True))
+        seen[0, 0, i, j] = within[0, 0, *ends].any()
+    np.testing.assert_array_equal(np.isposinf(found), np.broadcast_to(seen[:1], found.shape))
+    assert not np.isnan(found).any()
+
+
 @pytest.mark.parametrize(
     ("axes", "sizes", "channels", "kernel", "options"),
     [
