@@ -34,7 +34,11 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
     ((1, 3, 3, 3), (1, 2, 3), PLAIN),
     ((1, 5, 5, 64), (2, 2, 64), PLAIN),
     ((3, 32, 32, 64), (1, 1, 64, 64), PLAIN),  # from here on in parts for threads: of images,
-    ((1, 1, 64, 400), (1, 1, 400, 768), PLAIN),  # of channels
+    ((1, 1, 64, 400), (1, 1, 400, 768), PLAIN),  # of channels,
+    ((1, 41, 23, 32), (3, 2, 32, 64), SAME | {"stride": (2, 1)}),  # of bands of one image's rows
+    ((1, 43, 61, 33), (1, 1, 33, 64), PLAIN),
+    ((1, 45, 36, 16), (5, 1, 16, 64), PLAIN | {"dilation": (2, 1)}),
+    ((1, 63, 80, 128), (3, 3, 128), SAME | {"borders": ((0, 2), (1, 1))}),
 ]
 
 
