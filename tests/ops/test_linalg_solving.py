@@ -254,6 +254,30 @@ def test_steins_equation() -> None:
     assert np.isnan(stein(np.full((3, 2), np.nan), w, e)).all()
 
 
+@backends
+def test_steins_equation_of_each_matrix_by_itself(compiled: Compile) -> None:
+    """Whatever the magnitudes of the others in a stack, and those of w and e, of which powers would overflow."""
+    one, nines = np.ones((1, 1)), np.array([[[0.0]], [[0.9]]])
+    for f in (stein, compiled(stein)):
+        for first in (1e20, np.nan):
+            close(f(np.array([[[first]], [[1.0]]]), nines, one).ravel(), [first, 10])
+        close(f(one, 0.9e-20 * one, 1e20 * one), 10 * one)
+        with pytest.raises(np.linalg.LinAlgError, match="does not converge"):
+            f(np.array([[[np.nan]], [[1.0]]]), nines + 0.5, one)
+
+
+def test_gradients_of_pseudoinverses_of_any_magnitude() -> None:
+    a, g = with_values(3, 3, [1.0, 0.99, 0.95]), normal(3, 3)
+
+    def gradient(a: Any) -> Any:
+        return tn.grad(lambda a: (np.linalg.pinv(a, 0.97) * g).sum())(a).numpy()
+
+    alone = gradient(a)
+    for scale in (1e-9, 1e9):
+        np.testing.assert_allclose(gradient(a * scale) * scale**2, alone, rtol=1e-7)
+        np.testing.assert_allclose(gradient(np.stack([a, a * scale]))[0], alone, rtol=1e-7)
+
+
 def test_the_pseudoinverse_of_full_rank_takes_few_products() -> None:
     a, g = normal(60, 60), normal(60, 60)
     products = 0

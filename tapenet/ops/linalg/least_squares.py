@@ -35,6 +35,32 @@ _STEIN = "the largest eigenvalues of w and e have no product below 1: the sum do
 _STEPS = 64
 
 
+def _largest(x: Array) -> Array:
+    """The largest magnitude of each matrix, (..., 1, 1)."""
+    return np.max(np.abs(x), axis=(-2, -1), keepdims=True)  # type: ignore[no-any-return]
+
+
+def _balanced(w: Array, e: Array) -> tuple[Array, Array]:
+    """`w` divided and `e` multiplied by a number, so that they are alike: powers of the larger one would overflow."""
+    by = np.sqrt(_largest(w)) / np.sqrt(_largest(e))
+    by = np.where(np.isfinite(by) & (by > 0), by, 1)
+    return w / by, e * by
+
+
+def _more(found: Array, w: Array, e: Array, going: Array) -> tuple[Array, Array]:
+    """The sum with twice as many terms, and which matrices go on: each of a stack ends by its own magnitude."""
+    more = np.matmul(np.matmul(w, found), e)
+    found = np.where(going, found + more, found)
+    return found, going & (_largest(more) > float(np.finfo(found.dtype).eps) * _largest(found))
+
+
+def _converged(r: Array, found: Array, going: Array) -> tuple[Array, Any]:
+    """The sum, nan where it did not converge; and whether that is so of a matrix whose first term was finite."""
+    converged = ~going & np.isfinite(_largest(found))
+    failed = np.any(~converged & np.all(np.isfinite(r), axis=(-2, -1), keepdims=True))
+    return np.where(converged, found, math.nan), failed
+
+
 def _stein_program(r: Array, w: Array, e: Array) -> object:
     """`stein` as a loop of a program."""
     builder = symbol_loops.builder_of((r, w, e))
@@ -42,23 +68,21 @@ def _stein_program(r: Array, w: Array, e: Array) -> object:
     if builder is None or 0 in shape:
         raise CannotLower("a matrix without elements")
     dtype = np.result_type(r, w, e, np.float32)
-    first = [np.broadcast_to(r, shape), w, e]
+    r, w, e = (x.astype(dtype) for x in (r, w, e))
+    w, e = _balanced(w, e)
 
     def turn(values: list[Any]) -> list[Any]:
-        found, w, e, _, count = values
-        more = np.matmul(np.matmul(w, found), e)
-        found = found + more
-        on = np.max(np.abs(more)) > float(np.finfo(dtype).eps) * np.max(np.abs(found))
-        return [found, np.matmul(w, w), np.matmul(e, e), on, count + 1]
+        found, w, e, going, count = values
+        found, going = _more(found, w, e, going)
+        return [found, np.matmul(w, w), np.matmul(e, e), going, count + 1]
 
     def goes_on(values: list[Any]) -> Any:
-        return values[3] & (values[4] < _STEPS)
+        return np.any(values[3]) & (values[4] < _STEPS)
 
-    carry = [*(x.astype(dtype) for x in first), np.True_, np.int64(0)]
-    found, _, _, on, _ = symbol_loops.repeat(builder, goes_on, turn, carry, _STEPS)
-    converged = ~on & np.isfinite(np.max(np.abs(found)))
-    found = provided(found, ~converged & np.all(np.isfinite(r)), np.linalg.LinAlgError, _STEIN)
-    return np.where(converged, found, math.nan)
+    carry = [np.broadcast_to(r, shape), w, e, np.ones((*shape[:-2], 1, 1), bool), np.int64(0)]
+    found, _, _, going, _ = symbol_loops.repeat(builder, goes_on, turn, carry, _STEPS)
+    found, failed = _converged(r, found, going)
+    return provided(found, failed, np.linalg.LinAlgError, _STEIN)
 
 
 @op(
@@ -89,19 +113,21 @@ def stein(r: Array, w: Array, e: Array) -> Array:
     array([[1.333]])
     """
     found, w, e = (1.0 * x for x in (r, w, e))  # powers of integers would overflow
+    shape = np.broadcast_shapes(r.shape, np.matmul(np.matmul(w, found), e).shape)
+    if 0 in shape:
+        return np.zeros(shape, np.result_type(found, w, e))
+    going = np.ones((*shape[:-2], 1, 1), bool)
     with np.errstate(all="ignore"):
+        w, e = _balanced(w, e)
         for _ in range(_STEPS):
-            more: Array = np.matmul(np.matmul(w, found), e)
-            found = found + more
-            largest = np.max(np.abs(found), initial=0)
-            if not np.isfinite(largest):
+            found, going = _more(found, w, e, going)
+            if not going.any():
                 break
-            if np.max(np.abs(more), initial=0) <= float(np.finfo(found.dtype).eps) * largest:
-                return found
             w, e = np.matmul(w, w), np.matmul(e, e)
-    if np.all(np.isfinite(r)):
+        found, failed = _converged(r, found, going)
+    if failed:
         raise np.linalg.LinAlgError(_STEIN)
-    return np.full_like(found, math.nan)
+    return found
 
 
 # -- the pseudoinverse -------------------------------------------------------------------------------------------
