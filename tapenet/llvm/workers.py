@@ -45,7 +45,7 @@ AWAKE = 6_000
 PARTS = 64
 #: Blocks of a work that is quickest in one piece, where results are to be the same for any number of threads.
 EVEN = 8
-#: Items of one piece of work, at most.
+#: Items at most of work that is shared: as many as 24 bits of `@range` hold. Who has more of them does all alone.
 ITEMS = (1 << 24) - 1
 
 _TEXT = """
@@ -137,9 +137,9 @@ define i64 @count() {
 
 ; Whether a thread may take an item of what @range holds: the first item that is left, the end, how many workers may help.
 define internal i1 @there(i64 %r, i64 %thread) alwaysinline {
-  %low = and i64 %r, 16777215
+  %low = and i64 %r, ITEMS
   %h = lshr i64 %r, 24
-  %high = and i64 %h, 16777215
+  %high = and i64 %h, ITEMS
   %helpers = lshr i64 %r, 48
   %some = icmp ult i64 %low, %high
   %may = icmp ule i64 %thread, %helpers
@@ -157,9 +157,9 @@ look:
   %some = call i1 @there(i64 %r, i64 %thread)
   br i1 %some, label %try, label %none
 try:
-  %low = and i64 %r, 16777215
+  %low = and i64 %r, ITEMS
   %h = lshr i64 %r, 24
-  %high = and i64 %h, 16777215
+  %high = and i64 %h, ITEMS
   %first = add i64 %r, 1
   %last = sub i64 %r, 16777216
   %next = select i1 %front, i64 %first, i64 %last
@@ -301,7 +301,9 @@ entry:
   %smaller = call i64 @llvm.smin.i64(i64 %count, i64 %most)
   %others = sub i64 %smaller, 1
   %helpers = call i64 @llvm.smin.i64(i64 %others, i64 %limit)
-  %alone = icmp slt i64 %helpers, 1
+  %none = icmp slt i64 %helpers, 1
+  %many = icmp sgt i64 %count, ITEMS
+  %alone = or i1 %none, %many
   br i1 %alone, label %serial, label %free
 free:
   %swap = cmpxchg ptr @taken, i64 0, i64 1 seq_cst seq_cst
@@ -579,8 +581,9 @@ def _text(text: str) -> str:
     """The code, with its numbers, and what tells the processor that a thread waits."""
     pause = _PAUSES.get(platform.machine().lower())
     told = f"call {pause}" if pause else ""
-    numbers = {"SPIN": SPIN, "LONG": LONG, "BRIEF": BRIEF, "CLOCK": time.CLOCK_MONOTONIC, "PAUSE": told, "EVEN": EVEN}
-    return functools.reduce(lambda text, name: text.replace(name, str(numbers[name])), numbers, text)
+    numbers = {"SPIN": SPIN, "LONG": LONG, "BRIEF": BRIEF, "EVEN": EVEN, "ITEMS": ITEMS}
+    words = numbers | {"CLOCK": time.CLOCK_MONOTONIC, "PAUSE": told}
+    return functools.reduce(lambda text, name: text.replace(name, str(words[name])), words, text)
 
 
 def _nothing(count: int) -> None:

@@ -47,6 +47,12 @@ done:
   ret void
 }
 
+; Counts how many items are done.
+define void @counted(ptr %c, i64 %i, i64 %t) {
+  %before = atomicrmw add ptr %c, i64 1 monotonic
+  ret void
+}
+
 declare void @tn_share(ptr, ptr, i64, i64)
 
 ; Work that has work to share: context[0] is the context of the inner one.
@@ -244,6 +250,21 @@ def shared(count=50, turns=2000):
 tn.set_num_threads(3)
 shared()
 """
+
+
+def test_work_of_more_items_than_threads_can_share() -> None:
+    """It once waited for ever for items that nobody was given."""
+    done = _run(
+        _BEGIN
+        + """
+count = np.zeros(1, np.int64)
+workers.share(code.address("counted"), count.ctypes.data, workers.ITEMS + 1)
+assert count[0] == workers.ITEMS + 1
+shared()
+print("fine")
+"""
+    )
+    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
