@@ -183,6 +183,12 @@ def no_turn(lib: Any, w: Any, h: Any, xs: Any) -> Any:
     return (last * last).sum()
 
 
+def no_turn_of_a_constant(lib: Any, w: Any, h: Any, xs: Any) -> Any:
+    """A gradient flows to the first carry alone, not through a turn."""
+    last = lib.while_loop(lambda c: c.sum() < -9, lambda c: np.ones(2), np.sin(w @ h) + xs[0], max_turns=2)
+    return (last * last).sum()
+
+
 def repeated_in_loop(lib: Any, w: Any, h: Any, xs: Any) -> Any:
     """Turns that differ from iteration to iteration, of which there are none in some."""
 
@@ -226,8 +232,8 @@ def detached_in_branch(lib: Any, w: Any, h: Any, xs: Any) -> Any:
 
 
 PROGRAMS = [rnn, reverse, without_xs, dictionaries, named_tuples, nested, branch_in_loop, loop_in_branch, counted,
-            closed_over, gradient_inside, idle_carry, repeated, no_turn, repeated_in_loop, loop_in_repeated,
-            truncated, detached_in_branch]  # fmt: skip
+            closed_over, gradient_inside, idle_carry, repeated, no_turn, no_turn_of_a_constant,
+            repeated_in_loop, loop_in_repeated, truncated, detached_in_branch]  # fmt: skip
 IDS = [p.__name__ for p in PROGRAMS]
 
 

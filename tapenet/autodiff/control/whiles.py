@@ -116,6 +116,8 @@ def _record(
         body.arrange([*range(count), *range(count + outputs, own), *range(count, count + outputs)])
         tested.inputs = [*tested.inputs, *(Input(t._data, tested.scope) for t in left.values())]
         flows = flows_of(body, [needs(t) for t in first])
+        for k, t in enumerate(first):  # without a turn it is the result
+            flows[k] = flows[k] or needs(t)
         check_ends(body)
         closed, states = close(tested, body)
         for t in carry:
