@@ -205,6 +205,7 @@ def _fetch(source: Source, file: File, folder: str) -> None:
 def _receive(url: str, file: File) -> Iterator[bytes]:
     """The bytes at an address, as they come."""
     from http.client import HTTPException
+    from urllib.error import HTTPError
     from urllib.request import urlopen
 
     from tqdm import tqdm
@@ -224,6 +225,8 @@ def _receive(url: str, file: File) -> Iterator[bytes]:
                     bar.update(len(chunk))
                     yield chunk
     except (OSError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it is a response too
         raise _Undelivered(f"{url}: {error}") from error
     if length is not None and received < length:
         raise _Undelivered(f"{url}: the transfer was cut short: {received:,} of {length:,} bytes")

@@ -405,7 +405,9 @@ class Slow(Dataset):
     def __getitem__(self, index):
         time.sleep(0.01 if index else 0)
         return np.full((64, 64), os.getpid())
-loader = DataLoader(Slow(), 1, workers=2, kind=sys.argv[1], persistent=sys.argv[2] == "stays")
+# A program that is no file cannot be started anew.
+start = "fork" if sys.argv[1] == "process" else None
+loader = DataLoader(Slow(), 1, workers=2, kind=sys.argv[1], persistent=sys.argv[2] == "stays", start_method=start)
 for number, batch in enumerate(loader):
     if number < 2: print(int(batch[0, 0, 0]), flush=True)
 """

@@ -85,7 +85,8 @@ class Tape(Nodes, Layer):
             call.full = True
             # Of ops without any input only a program is made: numbers of the host, draws. Elsewhere they are plain arrays.
             call.keeps = (op.effect or op.random) and (bool(op.inputs) or self.captures)
-            arguments = {name: self.traced(value) for name, value in call.bound.items()}
+            kept = trace if op.effect else self.traced  # an effect may be on what it is given
+            arguments = {name: kept(value) for name, value in call.bound.items()}
             result = step(call)
             node = call.node
             if node is not None:
