@@ -325,9 +325,15 @@ class _Method(ctypes.Structure):
 def builtin(
     name: str, address: int, table: object
 ) -> tuple[Callable[..., tuple[Array, ...] | NotImplementedType], object]:
-    """A builtin function around native code, with the table as its `self`; and what has to be kept alive with it."""
-    method = _Method(name.encode(), address, _METH_FASTCALL, None)
+    """A builtin function around native code, with the table as its `self`; and what has to be kept alive with it.
+
+    The function reads its description when it goes, so it holds that itself, as its module, in objects that the search for
+    cycles never clears.
+    """
+    encoded = name.encode()
+    method = bytes(_Method(encoded, address, _METH_FASTCALL, None))
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
-    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    return make(ctypes.addressof(method), table, None), method
+    make.argtypes = [ctypes.c_char_p, ctypes.py_object, ctypes.py_object]
+    held = (method, encoded)
+    return make(method, table, held), held

@@ -4,6 +4,7 @@ possible."""
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import sys
 import sysconfig
@@ -368,3 +369,9 @@ def test_another_layout_is_noticed(owner: Any, name: str, value: Any, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, value)
         assert not USABLE()
+
+
+def test_a_function_holds_its_own_description() -> None:
+    """It is read when the function goes, and cycles are cleared in any order: at the end of a program that was a crash."""
+    function, held = entry.builtin("f", 0, np.zeros(1))
+    assert any(found is held for found in gc.get_referents(function))
