@@ -129,8 +129,7 @@ class RowKernel:
     def _function(self) -> tuple[Callable[..., object], object]:
         """The kernel as a function of arrays, and what has to be kept alive with it."""
         library = self._library.result()
-        function, method = entry.builtin("direct", library.address("direct"), self._memory)
-        return function, (method, library)
+        return entry.builtin("direct", library.address("direct"), self._memory), library
 
     def _general(self, *arrays: Array) -> list[Array]:
         if arrays and arrays[0].ndim > 1 and not arrays[0].flags.c_contiguous:

@@ -322,10 +322,8 @@ class _Method(ctypes.Structure):
     )
 
 
-def builtin(
-    name: str, address: int, table: object
-) -> tuple[Callable[..., tuple[Array, ...] | NotImplementedType], object]:
-    """A builtin function around native code, with the table as its `self`; and what has to be kept alive with it.
+def builtin(name: str, address: int, table: object) -> Callable[..., tuple[Array, ...] | NotImplementedType]:
+    """A builtin function around native code, with the table as its `self`.
 
     The function reads its description when it goes, so it holds that itself, as its module, in objects that the search for
     cycles never clears.
@@ -335,5 +333,4 @@ def builtin(
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_char_p, ctypes.py_object, ctypes.py_object]
-    held = (method, encoded)
-    return make(method, table, held), held
+    return make(method, table, (method, encoded))  # type: ignore[no-any-return]

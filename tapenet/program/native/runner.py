@@ -439,9 +439,7 @@ class Runner:
         )
 
     def _builtin(self, name: str) -> Call:
-        function, kept = entry.builtin(name, self._library.address(name), self._table)
-        self._kept.append(kept)
-        return function
+        return entry.builtin(name, self._library.address(name), self._table)
 
     def _foreign(self, name: str) -> Callable[[], int]:
         """A segment by ctypes, without arguments of its own."""
