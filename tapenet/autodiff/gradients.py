@@ -136,7 +136,7 @@ class Gradients(dict[Node, Any]):
                 self[parent] = buffer
             self.owned.add(parent)
         assert buffer is not None
-        if d.g.dtype.kind == "c" and buffer.dtype.kind == "f":
+        if d.g.dtype.kind == "c" and buffer.dtype.kind != "c":
             d = Scatter(d.index, d.g.real)
         d.add_to(buffer)
 
@@ -149,7 +149,7 @@ class Gradients(dict[Node, Any]):
             else:
                 self[parent] = reads
             have = reads
-        have.values.append(d.g.real if d.g.dtype.kind == "c" and parent.dtype.kind == "f" else d.g)
+        have.values.append(d.g.real if d.g.dtype.kind == "c" and parent.dtype.kind != "c" else d.g)
         have.indices.append(d.index)
 
     def as_tensor(self, g: Any) -> Any:

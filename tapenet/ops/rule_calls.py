@@ -89,7 +89,7 @@ class RuleCall(StatedCall):
             return np.zeros(*spec)
         if type(d) is Scatter:
             dense = np.zeros(*spec)
-            Scatter(d.index, d.g.real if spec.dtype.kind == "f" else d.g).add_to(dense)
+            Scatter(d.index, d.g if spec.dtype.kind == "c" else d.g.real).add_to(dense)
             return dense
         return np.asarray(settle(self, name, spec, d))
 

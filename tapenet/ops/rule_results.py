@@ -61,7 +61,7 @@ def settle(node: Recorded, name: str, parent: Input, gradient: object) -> Array:
                 f"{node.shape}); a rule returns the shape of its input or one that broadcasts up to it{hint}"
             )
     if d.dtype != parent.dtype:
-        if d.dtype.kind == "c" and parent.dtype.kind == "f":
+        if d.dtype.kind == "c" and parent.dtype.kind != "c":
             d = d.real
         d = d.astype(parent.dtype)
     return d

@@ -332,7 +332,7 @@ def _dense(d: object, like: Array) -> Array:
 
 def _fitted(d: Array, like: Array) -> Array:
     """A gradient in the shape and dtype of its input."""
-    return np.broadcast_to(d.real if like.dtype.kind == "f" else d, like.shape).astype(like.dtype)
+    return np.broadcast_to(d if like.dtype.kind == "c" else d.real, like.shape).astype(like.dtype)
 
 
 def _describe(value: object) -> str:
