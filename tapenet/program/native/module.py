@@ -47,6 +47,7 @@ from tapenet.program.native import (
     series,
     slots,
     sums,
+    turned,
 )
 from tapenet.program.native.kernels import Function, Offset, Series, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
@@ -447,6 +448,8 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
                     copies[given] = launches.innermost(given, layouts, builder) or given
             args = tuple(copies.get(a, a) for a in args)
         now = instruction if args == instruction.args else instruction.on(args)
+        if now.name == "loop":
+            now = turned.run(now, layouts, builder)
         if now.name == "call" and (plan := launches.record(now, args, layouts)):
             return builder.several("call", *args, **now.params, plan=plan)
         done = c_effects.prepared(now, args, layouts, builder)

@@ -13,12 +13,14 @@ import tapenet as tn
 from tapenet.program import numpy_backend
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Constant, Program, Reference, Value, Write
+from tapenet.program.layout import Layouts
 from tapenet.program.native import entry
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 
 pytest.importorskip("llvmlite")
 
+from tapenet.program.native.products import operands
 from tests.program.native.generate import Loops
 from tests.program.native.running import assert_native, called, compiled, entered, entries  # noqa: F401  (a fixture)
 from tests.program.passes.programs import Build, constant, in_place, ordinary, with_gradient
@@ -203,6 +205,29 @@ def test_constants_in_a_body_and_scratch_of_its_own() -> None:
     runner = assert_native(b.program(*outs), array(4, 4), array(5, 4, 4))
     assert called(runner) == []
     assert runner.module.memory.arena_bytes >= 4 * 4 * 4
+
+
+def test_matrices_that_products_read_across_are_copied_to_dense_rows_once() -> None:
+    """Each matrix is read in one way by a product, and in the other by the next one, or is a part of what is outside."""
+    b = Build()
+    turns, rows, n = 30, 4, 24
+    matrices = [b.input(n, n), b.input(2, n, n), Reference(tn.tensor(np.asfortranarray(array(n, n))))]
+
+    def body(b: Build, c: Value, w: Value, batch: Value, other: Value) -> list[Any]:
+        c = b.emit("minimum", b.emit("absolute", b.emit("dot", c, w, tb=True)), b.broadcast(constant(2.0), c.shape))
+        part = b.reshape(b.emit("slice", batch, slices=((1, 2, 1), (0, n, 1), (0, n, 1))), (n, n))
+        both = b.emit("add", b.emit("dot", c, w), b.emit("dot", c, b.transpose(part, (1, 0))))
+        again = b.emit("dot", b.broadcast(c, (2, *c.shape)), batch, tb=True)
+        return [c, both, again, b.emit("dot", c, other)]
+
+    program = b.program(*loop(b, body, [b.input(rows, n)], [], turns, matrices))
+    runner = assert_native(program, *(array(*v.shape) for v in program.inputs))
+    (turn,) = (i for i in runner.module.instructions() if i.name == "loop")
+    inputs, args = turn.params["body"].inputs, turn.args
+    inside = Layouts({v: runner.module.layouts[a].strides for v, a in zip(inputs, args, strict=True)})
+    read = [operands(i, inside)[1] for i in turn.params["body"].body if i.name == "dot"]
+    assert len(read) == 5
+    assert all(strides[-1] == 1 for _, _, strides in read)
 
 
 def test_nested_loops() -> None:

@@ -131,9 +131,6 @@ def in_a_program(
         if step.gates == 1:
             shares, turned = shares[:, 0], turned[0]
 
-    if steps > 1 and isinstance(turned, Symbol):  # dense rows once, not at each turn: a GRU of 128 units takes 0.45
-        turned = Symbol(turned.builder, turned.builder.emit("copy", turned.value, row_major=True))
-
     def gates(values: Any) -> Any:
         """(gate, batch, units), or (batch, units) of one gate, also of (batch, gates · units)."""
         if step.gates == 1 or values.ndim == 3:
