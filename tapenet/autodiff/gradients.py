@@ -238,13 +238,7 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                 with enable_grad():
                     if before is not None:
                         made = before + g
-                        # Who holds it sees the sum, as uncompiled; but what a loop or branch was given is put back.
-                        apart = (
-                            tape is not None and tape.captures and tape.outer is None and not tape.is_outside(before)
-                        )
-                        if apart and made._node is None:
-                            before._become(made, "backward()")
-                        else:
+                        if tape is None or not tape.adds_to_grad(leaf, made):
                             leaf.grad = made
                     else:
                         data = g._data

@@ -128,7 +128,7 @@ def first_call(
     switches = local.state.now()
     tape = Capture(compiles=True)
     tape.sketches = sketches
-    tape.values.reached = reach.found
+    tape.values.reach(reach.found)
     tape.runs_next = take_back or linked
 
     def undo() -> None:
@@ -205,9 +205,13 @@ def _uncollected() -> Iterator[None]:
             gc.disable()
         yield
     finally:
-        if on:
-            gc.enable()
-            _off.discard(thread)
+        try:
+            if on:
+                gc.enable()
+        finally:  # an error may have ended the first
+            if on:
+                gc.enable()
+                _off.discard(thread)
 
 
 def _forked() -> None:

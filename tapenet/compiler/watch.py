@@ -101,7 +101,7 @@ class Watch:
 
         Args:
             recorded: what ops drew from.
-            changed: arrays that ops read, and that have changed since.
+            changed: arrays that ops read, and that have changed.
 
         Returns:
             what changed, in words, where another thread may have changed it; None if all is as it was.
@@ -132,7 +132,7 @@ class Watch:
         for array in changed:
             raise CaptureError(
                 f"{self._title} changed an array from outside ({array.dtype} {array.shape}) in place while it was captured, "
-                "which an op had read; a replay would not do it again. Compute a new one and return it, or keep it in an "
+                "which an op reads; a replay would not do it again. Compute a new one and return it, or keep it in an "
                 "nn.Buffer"
             )
         self._check_random(recorded)

@@ -596,15 +596,28 @@ def test_a_gradient_that_is_held_accumulates_as_in_eager(compiled: Compile) -> N
     def passes(x: Any) -> Any:
         w.grad = None
         (w * x).sum().backward()
-        held = w.grad
+        held, detached = w.grad, w.grad.detach()
         before = held * 1
         (w * w * x).sum().backward()
-        return held, before
+        return held, detached, before
 
-    run = compiled(passes)
-    for x in (np.array([3.0, 4.0]), np.array([5.0, 6.0]), np.array([7.0, 8.0])):
-        for found, expected in zip(run(x), passes(x), strict=True):
-            np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    def turns(x: Any) -> Any:
+        found = tn.fori(0, 2, lambda i, found: passes(x * found[0].detach()), (x, x, x))
+        return *found, w.grad
+
+    def around(x: Any) -> Any:
+        _, held, _ = passes(x)
+        tn.fori(0, 2, lambda i, c: ((w * w * x).sum().backward(), c)[1], x)
+        tn.cond(x.sum() > 8, lambda x: ((w * w * x).sum().backward(), x)[1], lambda x: x, x)
+        apart = w.grad
+        tn.fori(0, 2, lambda i, c: (passes(x), c)[1], x)
+        return held, apart, w.grad
+
+    for f in (passes, turns, around):
+        run = compiled(f)
+        for x in (np.array([3.0, 4.0]), np.array([5.0, 6.0]), np.array([7.0, 8.0])):
+            for found, expected in zip(run(x), f(tn.tensor(x)), strict=True):
+                np.testing.assert_array_equal(found.numpy(), expected.numpy())
 
 
 @backends

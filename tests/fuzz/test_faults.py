@@ -90,7 +90,8 @@ def test_a_compiled_call_gives_its_lock_back() -> None:
     assert everywhere("interrupt", lambda: double(x), lambda: elsewhere(lambda: double(x))) >= 5
 
 
-def test_cycles_are_looked_for_behind_an_interrupt() -> None:
+@pytest.mark.parametrize("kind", ["interrupt", "no memory"])
+def test_cycles_are_looked_for_behind_an_error(kind: str) -> None:
     def act() -> None:
         with capture._uncollected():
             pass
@@ -98,7 +99,7 @@ def test_cycles_are_looked_for_behind_an_interrupt() -> None:
     def check() -> None:
         assert gc.isenabled()
 
-    assert everywhere("interrupt", act, check) > 4
+    assert everywhere(kind, act, check) > 4
 
 
 def test_an_interrupted_call_of_an_op_leaves_warnings_and_lock_as_they_were() -> None:

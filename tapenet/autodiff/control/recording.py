@@ -121,7 +121,10 @@ def settle(capture: Capture, outs: Sequence[Tensor], bodies: Sequence[Body], lef
         source: Any = outs[0]._trace
         source.source_node.inputs_saved = source.source_node.out_saved = ()
     for leaf, g in left.items():
-        leaf.grad = g
+        uses = [each.grads[leaf] for each in bodies if leaf in each.grads]
+        leaf.grad = uses[0].before
+        if leaf.grad is None or any(use.replaced for use in uses) or not capture.adds_to_grad(leaf, g):
+            leaf.grad = g
     for each in bodies:
         each.keep()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import weakref
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self, cast
 
@@ -87,6 +88,8 @@ class Capture(Tape):
         self._owners: set[int] = set()
         self._made: set[int] = set()
         self._origins: dict[int, tuple[Tensor, Tensor]] = {}
+        #: Handles that share an array that was made in the step.
+        self._detached: list[weakref.ref[Tensor]] = []
 
     def __enter__(self) -> Self:
         self.outer = capturing()
@@ -303,6 +306,8 @@ class Capture(Tape):
     def detaches(self, made: Tensor, tensor: Tensor) -> None:
         if tensor._trace is None:
             self.alias(made, tensor)
+        else:
+            self._detached.append(weakref.ref(made))
 
     def requires_grad(self, tensor: BaseTensor) -> None:
         if self.is_outside(tensor):
@@ -427,10 +432,25 @@ class Capture(Tape):
         use = self._use(leaf)
         use.entry_read |= adds and use.is_entry
         use.is_entry = False
+        use.replaced |= not adds
         if not clears:
             use.consumed = False
         if self.outer is not None:
             self.outer.sets_grad(leaf, adds=adds, clears=clears)
+
+    def adds_to_grad(self, leaf: Leaf, made: Any) -> bool:
+        before = leaf.grad
+        if made._node is not None or before is None or self.is_given(leaf, before):
+            return False
+        trace = before._trace
+        for handle in (before, *[ref() for ref in self._detached]):
+            if handle is not None and handle._trace is trace:
+                handle._become(made, "backward()")
+        return True
+
+    def is_given(self, leaf: Leaf, grad: Tensor) -> bool:
+        """Whether a leaf's gradient is one from before: it is put back when what is captured has been recorded."""
+        return self.is_outside(grad) or self._use(leaf).before is grad
 
     def may_use_grad(self, leaf: Leaf, use: GradUse) -> None:
         """Note what is done with the gradient of a leaf where a branch is taken that was not taken now."""
@@ -459,9 +479,10 @@ class GradUse:
         user_read: whether anything read it through `.grad`, which an optimizer and clipping do not.
         consumed: whether an optimizer's step read it after it was last set to something else than None.
         is_entry: whether it is still the one from before.
+        replaced: whether it was ever set otherwise than by adding to it.
     """
 
-    __slots__ = ("before", "consumed", "entry_read", "is_entry", "user_read")
+    __slots__ = ("before", "consumed", "entry_read", "is_entry", "replaced", "user_read")
 
     def __init__(self, before: Tensor | None) -> None:
         self.before = before
@@ -469,6 +490,7 @@ class GradUse:
         self.user_read = False
         self.consumed = False
         self.is_entry = True
+        self.replaced = False
 
     def __repr__(self) -> str:
         told = [name for name in ("entry_read", "user_read", "consumed") if getattr(self, name)]

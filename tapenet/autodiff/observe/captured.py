@@ -190,7 +190,7 @@ def captured(tape: Taking, op: Op, /, *args: Any, **kwargs: Any) -> object:
                 call[name] = tuple.__new__(Traced, (value, trace, raw[name]))
         elif type(value) in _PARTS:
             call[name] = tape.traced(value)
-    for name in () if op.effect else op.options:  # an effect may be on what it is given
+    for name in op.options:
         if type(call[name]) in _PARTS:
             call[name] = tape.traced(call[name])
     tape.nodes.append(node)

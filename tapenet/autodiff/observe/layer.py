@@ -71,6 +71,10 @@ class Layer:
     def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
         """Called before a leaf's gradient is added to, set to None, or replaced."""
 
+    def adds_to_grad(self, leaf: Leaf, made: BaseTensor) -> bool:
+        """Called with the sum that a leaf's gradient is to be: whether all that hold the gradient hold that now."""
+        return False
+
     def unsupported(self, name: str) -> Exception | None:
         """The error for a function `name` of NumPy's that no op stands for, if it is another one while this is on."""
         return None
