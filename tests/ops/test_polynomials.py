@@ -109,6 +109,8 @@ def test_polydiv_where_the_remainder_is_short() -> None:
     remainder.backward([1.0])
     assert x.grad is not None
     assert x.grad.tolist() == [2.0, -1.0, 0.0, 1.0]  # of r₀ = u₃ − u₁ + 2 u₀, as q₁ = u₁ − 2 u₀
+    _, tangents = tn.jvp(lambda u: tn.polydiv(u, v), (u,), (np.array([1.0, 2.0, 3.0, 4.0]),))
+    assert [t.tolist() for t in tangents] == [[1.0, 0.0], [4.0]]
 
 
 @pytest.mark.parametrize("part", [0, 1])

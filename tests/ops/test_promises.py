@@ -214,6 +214,7 @@ LARGE = {"first 1000": filled(1e3, 1), "all -1000": filled(-1e3)}
 #: Ops that multiply by something that is nan itself, by what has to hold for their values to be numbers.
 NOT_NUMBERS = {
     "polydiv": "the first coefficient of the divisor is not 0",
+    "series_quotient": "the first coefficient of the divisor is not 0",
     "batch_norm": "a variance is not negative",
     "covariance": "weights do not sum to 0",
 }

@@ -118,9 +118,37 @@ def polymul(a1: Array, a2: Array) -> Array:
     return np.polymul(a1, a2)
 
 
-def _polydiv_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Array) -> dict[str, Array]:
-    # u = q v + r. Its upper coefficients give q, by back substitution; the lower ones, less those of q v, are r. The
-    # gradient by the upper ones is then a substitution in the other direction, which is a division too.
+def _series_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Array) -> dict[str, Array]:
+    # u is q convolved with v. Its gradient is a substitution in the other direction.
+    by_u = np.flip(series_quotient(np.flip(g), v))
+    found = {"u": by_u} if "u" in wanted else {}
+    if "v" in wanted:
+        found["v"] = -convolve_rule(concatenate([by_u, np.zeros(v.shape[0] - 1, g.dtype)]), out, v.shape, "full")
+    return found
+
+
+@op(
+    opaque="a division, whose remainder is as long as values decide",
+    joint=_series_rule,
+    gradients="u: g divided by v from the end; v: −(g by u) convolved with q reversed",
+    samples=lambda r: [
+        sample(r.normal(size=5), np.array([1.5, -0.7, 0.4])),
+        sample(r.normal(size=2), np.array([1.5, -0.7, 0.4])),
+        sample(r.normal(size=3), np.array([1.5])),
+    ],
+)
+def series_quotient(u: Array, v: Array) -> Array:
+    """As many coefficients of the quotient of two power series as there are of the dividend, by back substitution.
+
+    Unlike a remainder's, their number does not depend on values.
+    """
+    q: Array = np.polydiv(np.concatenate([u, np.zeros(v.shape[0] - 1, u.dtype)]), v)[0]
+    return q
+
+
+def _polydiv_rule(g: Array, wanted: Collection[str], u: Array, v: Array) -> dict[str, Array]:
+    # u = q v + r. Its upper coefficients give q; the lower ones, less those of q v, are r. q is computed anew, since in the
+    # program of a derivative `polydiv` would say what shape the remainder has.
     count, row = np.size(u), np.reshape(v, (-1,))
     degree = row.shape[0] - 1
     divided = count > degree
@@ -128,13 +156,15 @@ def _polydiv_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Ar
     by_u = low
     if divided:
         high = g[0] - convolve_rule(_fitted(low, count), row, g[0].shape, "full")
-        high = np.flip(np.polydiv(np.concatenate([np.flip(high), np.zeros(degree, high.dtype)]), row)[0])
-        by_u = np.concatenate([high, low])
+        by_u = np.concatenate([np.flip(series_quotient(np.flip(high), row)), low])
     found = {}
     if "u" in wanted:
         found["u"] = np.reshape(by_u, np.shape(u))
-    if "v" in wanted:  # without a quotient r is u
-        found["v"] = -convolve_rule(by_u, out[0], np.shape(v), "full") if divided else np.zeros_like(v)
+    if "v" in wanted and divided:
+        q = series_quotient(np.reshape(u, (-1,))[: g[0].shape[0]], row)
+        found["v"] = -convolve_rule(by_u, q, np.shape(v), "full")
+    elif "v" in wanted:  # r is u
+        found["v"] = np.zeros_like(v)
     return found
 
 
