@@ -317,7 +317,7 @@ class _Alone(_Part):
         more: list[Value | None] = [None] * 4
         if self.more is not None:
             loaded = load_bytes(k, self.more.at(*place), count, size)
-            more = [shuffled(k, loaded, loaded, which) for which in split]
+            more = [k.shuffled(loaded, loaded, which) for which in split]
         values = [self.scaled(c.value, f, s, m) for c, f, s, m in zip(cells, factor, shift, more, strict=True)]
         if self.s.rounded:
             bits = [self.rounded(v) & 255 for v in values]
@@ -326,7 +326,7 @@ class _Alone(_Part):
             return
         for at in range(0, count, 4):
             q, r = divmod(at // 4, 4)
-            piece = shuffled(k, values[r], values[r], list(range(4 * q, 4 * q + 4)))
+            piece = k.shuffled(values[r], values[r], list(range(4 * q, 4 * q + 4)))
             n = min(4, count - at)
             self.out.store(piece, place[0], place[1], place[2] + at, count=None if n == 4 else n)
 
@@ -415,11 +415,9 @@ def load_bytes(k: Kernel, pointer: str, count: int, lanes: int) -> Value:
         place = k.emit(f"getelementptr i8, ptr {pointer}, i64 {at}") if at else pointer
         value = Value(k, k.emit(f"load <{size} x i8>, ptr {place}, align 1"), f"<{size} x i8>")
         if size < lanes:
-            value = shuffled(
-                k, value, Value(k, "zeroinitializer", value.type), [*range(size), *[size] * (lanes - size)]
-            )
+            value = k.shuffled(value, Value(k, "zeroinitializer", value.type), [*range(size), *[size] * (lanes - size)])
         if total is not None:
-            value = shuffled(k, total, value, [*range(at), *range(lanes, lanes + size), *[lanes + size] * (lanes - at - size)]
+            value = k.shuffled(total, value, [*range(at), *range(lanes, lanes + size), *[lanes + size] * (lanes - at - size)]
                              if size + at < lanes else [*range(at), *range(lanes, lanes + size)])  # fmt: skip
         total = value
     assert total is not None
@@ -430,24 +428,16 @@ def store_bytes(k: Kernel, value: Value, pointer: str, count: int) -> None:
     """Write the first so many bytes."""
     lanes = int(value.type[1:].split(" ")[0])
     for at, size in _pieces(count, lanes):
-        part = value if size == lanes else shuffled(k, value, value, list(range(at, at + size)))
+        part = value if size == lanes else k.shuffled(value, value, list(range(at, at + size)))
         place = k.emit(f"getelementptr i8, ptr {pointer}, i64 {at}") if at else pointer
         k.line(f"  store {part.type} {part.name}, ptr {place}, align 1")
-
-
-def shuffled(k: Kernel, a: Value, b: Value, lanes: list[int]) -> Value:
-    """Lanes of two vectors."""
-    t = a.type[1:-1].split(" x ")[1]
-    chosen = ", ".join(f"i32 {i}" for i in lanes)
-    text = f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{len(lanes)} x i32> <{chosen}>"
-    return Value(k, k.emit(text), f"<{len(lanes)} x {t}>")
 
 
 def joined(k: Kernel, parts: list[Value]) -> Value:
     """Vectors one behind the other; a power of two of them."""
     while len(parts) > 1:
         n = int(parts[0].type[1:].split(" ")[0])
-        parts = [shuffled(k, a, b, list(range(2 * n))) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        parts = [k.shuffled(a, b, list(range(2 * n))) for a, b in zip(parts[::2], parts[1::2], strict=True)]
     return parts[0]
 
 
@@ -460,7 +450,7 @@ def interleaved(k: Kernel, a: Value, b: Value, size: int) -> list[Value]:
     found = []
     for start in (0, half):
         chosen = [i for q in range(0, n, 2 * half) for e in range(half) for i in (q + start + e, n + q + start + e)]
-        found.append(shuffled(k, a, b, chosen))
+        found.append(k.shuffled(a, b, chosen))
     return found
 
 
@@ -471,4 +461,4 @@ def packed(k: Kernel, a: Value, b: Value, type: str) -> Value:
     each = lanes * int(a.type[1:-1].split("i")[1]) // 128  # times 16 bytes
     half = lanes // each
     chosen = [2 * lanes * which + 2 * (half * q + e) for q in range(each) for which in (0, 1) for e in range(half)]
-    return shuffled(k, a.convert("bitcast", t), b.convert("bitcast", t), chosen)
+    return k.shuffled(a.convert("bitcast", t), b.convert("bitcast", t), chosen)
