@@ -34,7 +34,7 @@ def signatures(function: Any, *names: str) -> list[list[Parameter]]:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return _documented(function.__doc__ or "", names)
-    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in found):
+    if inspect.isbuiltin(function) or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in found):
         return _documented(function.__doc__ or "", names)
     return [[Parameter(p.name, p.default is p.empty, p.kind is p.KEYWORD_ONLY) for p in found if p.name != "self"]]
 
