@@ -167,7 +167,9 @@ def sums(
 ) -> None:  # fmt: skip
     """Compute `out` as `Shape` says. All arrays are C-contiguous; the weights lie as is said, but not whole where taps see
     places beside x (`reads_beyond`)."""
-    run, offsets, gathered, scattered, length, start = _sums(shape, lie, x.dtype.char)
+    run, offsets, gathered, scattered, length, start = _sums(
+        shape, lie, x.dtype.char, gemm.far(weight.nbytes // shape.groups)
+    )
     beyond = [zeros(shape.batch, x.dtype)] if _beyond(shape) else []
     at = out.reshape(-1)[start:] if start else out
     taps = lasting(offsets), len(shape.taps)
@@ -175,7 +177,7 @@ def sums(
 
 
 @functools.lru_cache(maxsize=512)
-def _sums(shape: Shape, lie: Weights, char: str) -> tuple[Shared, np.ndarray, int, int, int, int]:
+def _sums(shape: Shape, lie: Weights, char: str, far: bool) -> tuple[Shared, np.ndarray, int, int, int, int]:
     """The kernel, where taps are in memory, bytes of a block of columns and of one of the result, the length of its range, and
     where the result begins. Sums with other taps and another beginning, as those of all phases of a gradient, share code."""
     shape = _flat(shape)
@@ -192,7 +194,7 @@ def _sums(shape: Shape, lie: Weights, char: str) -> tuple[Shared, np.ndarray, in
     seen = "plain" if _plain(shape, char) else "beyond" if _beyond(shape) else "whole" if lie.whole else "taps"
     if seen != "whole":
         alike = alike._replace(taps=((0, 0, 0),) * min(len(shape.taps), 2))
-    return _sum_kernel(alike, *lie[:2], seen, by_outs, char), offsets, gathered, scattered, length, start
+    return _sum_kernel(alike, *lie[:2], seen, by_outs, char, far), offsets, gathered, scattered, length, start
 
 
 def _flat(shape: Shape) -> Shape:
@@ -227,11 +229,13 @@ def _dense(shape: Shape) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _sum_kernel(shape: Shape, by_out: int, by_channel: int, seen: str, by_outs: bool, char: str) -> Shared:
+def _sum_kernel(
+    shape: Shape, by_out: int, by_channel: int, seen: str, by_outs: bool, char: str, far: bool
+) -> Shared:  # fmt: skip
     """For one tap, or several: how many is an argument. The result is from its pointer on. What taps see is read where it
     lies if that is "plain"; else gathered tap by tap, from places beside x too if it is "beyond", or if weights are "whole"
     channel by channel, for as many taps as the shape has. The range is that of the blocks; or, `by_outs`, that of the outputs
-    of the only one, whose columns each part gathers."""
+    of the only one, whose columns each part gathers. Weights may come from `far`."""
     k = Kernel("gathered", char, vectors=True)
     n, outs, channels = shape.batch, shape.outs // shape.groups, shape.channels // shape.groups
     x = k.array(shape.channels, *shape.x[:2], shape.x[2] * n)
@@ -270,7 +274,7 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, seen: str, by_outs: 
                             _gather(k, shape, at, panel.moved(c * number + t), rows, width)
                     more = channels > most and (first > 0).name
                     matrices = [gemm.Matrix(left.at(first * by_channel), by_out, 1), block, result]
-                    gemm.write(k, (many, columns, (size * number).name), matrices, k.dtype, more, start, known)
+                    gemm.write(k, (many, columns, (size * number).name), matrices, k.dtype, more, start, known, far=far)
             else:
                 for t in k.turns(taps):
                     for first, size in _runs(k, k.index(0), k.index(channels), next(even(channels, DEPTH))[2]):
@@ -291,7 +295,7 @@ def _sum_kernel(shape: Shape, by_out: int, by_channel: int, seen: str, by_outs: 
                         more = (len(shape.taps) > 1 or channels > DEPTH) and (t + first > 0).name
                         numbers = left.at(offsets.load(taps + t) + first * by_channel)
                         matrices = [gemm.Matrix(numbers, by_out, by_channel), right, result]
-                        gemm.write(k, (many, columns, size.name), matrices, k.dtype, more, start, known)
+                        gemm.write(k, (many, columns, size.name), matrices, k.dtype, more, start, known, far=far)
             if not _dense(shape):
                 _scatter(k, shape, target, out.moved(first_out), some, (d, h, w), rows, width)
     return k.shared()

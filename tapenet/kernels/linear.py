@@ -137,9 +137,10 @@ def _panelled(
     times (144, 3136) takes 0.5 of the time on two threads."""
     length, tall = _pieces(n, outputs, dtype)
     cost, columns = n * depth * outputs, _kind(outputs, dtype)
+    far = outputs <= gemm.across(ROWS, dtype) and gemm.far(n * depth * dtype.itemsize)
     if transposed == "left":
-        return _weight_grad(columns, True, dtype.char), length, cost, (depth, tall, n, outputs)
-    run = _product(depth, columns, transposed == "right", True, False, dtype.char)
+        return _weight_grad(columns, True, dtype.char, far), length, cost, (depth, tall, n, outputs)
+    run = _product(depth, columns, transposed == "right", True, False, dtype.char, far)
     return run, length, cost, (n, tall, outputs)
 
 
@@ -218,8 +219,11 @@ def _cut(
 
 
 @functools.lru_cache(maxsize=256)
-def _product(inputs: int, columns: int, turned: bool, packed: bool, biased: bool, char: str) -> Shared:
-    """Of a kind of columns: how many there are is the last argument. Inputs are known, so that rows of x need no registers."""
+def _product(
+    inputs: int, columns: int, turned: bool, packed: bool, biased: bool, char: str, far: bool = False
+) -> Shared:  # fmt: skip
+    """Of a kind of columns: how many there are is the last argument. Inputs are known, so that rows of x need no registers.
+    The rows of x may come from `far`."""
     k = Kernel("linear", char, vectors=True)
     x, weight, bias, out = k.array(1, inputs), k.array(1), k.array(1), k.array(1)
     n, tall, wide = k.integer(), k.integer(), gemm.across(ROWS, k.dtype)
@@ -234,7 +238,7 @@ def _product(inputs: int, columns: int, turned: bool, packed: bool, biased: bool
             for line in k.turns(first + count, first):
                 k.copy(bias.at(start), out.at(line * outputs + start), bytes)
         depth = inputs if packed else k.opaque(inputs)
-        _write(k, (count.name, outputs, depth), matrices, packed, biased, within, columns % wide)
+        _write(k, (count.name, outputs, depth), matrices, packed, biased, within, columns % wide, far)
     return k.shared()
 
 
@@ -391,8 +395,8 @@ def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_grad(columns: int, packed: bool, char: str) -> Shared:
-    """Of a kind of columns. The last arguments are inputs and outputs."""
+def _weight_grad(columns: int, packed: bool, char: str, far: bool = False) -> Shared:
+    """Of a kind of columns. The last arguments are inputs and outputs. The rows of x may come from `far`."""
     k = Kernel("linear_weight", char, vectors=True)
     x, g, found = k.array(1), k.array(1), k.array(1)
     n, tall, inputs, wide = k.integer(), k.integer(), k.integer(), gemm.across(ROWS, k.dtype)
@@ -408,7 +412,7 @@ def _weight_grad(columns: int, packed: bool, char: str) -> Shared:
             ]
 
         if packed:
-            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left)
+            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left, far)
             continue
         for first in k.turns(n, 0, ROWS):
             below = n - first
@@ -424,7 +428,7 @@ def _name(length: Index) -> int | str:
 
 def _write(
     k: Kernel, lengths: tuple[str, Index, int | str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
-    within: tuple[Value, Value], left: int,
+    within: tuple[Value, Value], left: int, far: bool = False,
 ) -> None:  # fmt: skip
     """The pieces beside each other of a product, of which the last has so many columns if it has fewer than the others."""
     n, m, depth = lengths
@@ -439,7 +443,7 @@ def _write(
         for i in k.turns(panels.over(end - begin, group)):
             first = begin + i * group
             columns = first * wide, _least(_least(first + group, end) * wide, m)
-            panels.write(k, lengths, matrices, add, columns=columns, left=left)
+            panels.write(k, lengths, matrices, add, columns=columns, left=left, far=far)
         return
     a, b, c = matrices
     for start, width in _columns(k, m, wide, within, left):

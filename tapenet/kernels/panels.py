@@ -66,12 +66,13 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 def write(
     k: Kernel, lengths: tuple[int | str, Index, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
     columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None, left: int = 0,
+    far: bool = False,
 ) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are a, b and c. With
     `turned` it is computed as the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n
     and k may be registers of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another
-    are computed, both multiples of a panel's width, or the other beyond the last. `rows` as for `gemm.write`. Where m is
-    counted as the code runs, so many columns are `left` over behind whole panels."""
+    are computed, both multiples of a panel's width, or the other beyond the last. `rows` and `far` as for `gemm.write`. Where m
+    is counted as the code runs, so many columns are `left` over behind whole panels."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
@@ -100,7 +101,7 @@ def write(
             out = gemm.Matrix(offset(k, c.pointer, start.name, 1, k.dtype), c.row, 1)
             lengths = n, width, many.name
             matrices = [above, gemm.Matrix(pointer, wide, 1), out]
-            gemm.write(k, lengths, matrices, k.dtype, more, rows=rows, beside=(number, deep * wide))
+            gemm.write(k, lengths, matrices, k.dtype, more, rows=rows, beside=(number, deep * wide), far=far)
 
         whole: Index = m // wide * wide if isinstance(m, int) else m - left
         rest = m % wide if isinstance(m, int) else left

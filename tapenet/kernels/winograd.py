@@ -425,6 +425,8 @@ def _convolve(shape: Shape, char: str, turned: bool) -> Shared:
     out = k.array(shape.outs, shape.height, shape.width * n)
     memory, images = k.scratch(1), k.scratch(1)
 
+    far = gemm.far(16 * shape.outs * shape.channels * k.dtype.itemsize)
+
     def products(columns: int) -> Array:
         # Each product goes where the matrix before its own was.
         m = memory.shaped(17, _rows(shape), columns)
@@ -432,14 +434,14 @@ def _convolve(shape: Shape, char: str, turned: bool) -> Shared:
             left = gemm.Matrix(u.at(q), shape.channels, 1)
             right, out = (gemm.Matrix(m.at(q + i), columns, 1) for i in (1, 0))
             if not turned:
-                gemm.write(k, (shape.outs, columns, shape.channels), [left, right, out], k.dtype, False)
+                gemm.write(k, (shape.outs, columns, shape.channels), [left, right, out], k.dtype, False, far=far)
                 continue
             for first in k.turns(shape.channels, 0, DEEP):
                 below = shape.channels - first
                 many = (below < DEEP).where(below, DEEP)
                 left = gemm.Matrix(u.at(q, first * shape.outs), 1, shape.outs)
                 right = gemm.Matrix(m.at(q + 1, first), columns, 1)
-                gemm.write(k, (shape.outs, columns, many.name), [left, right, out], k.dtype, (first > 0).name)
+                gemm.write(k, (shape.outs, columns, many.name), [left, right, out], k.dtype, (first > 0).name, far=far)
         return m
 
     if _narrow(shape, k.dtype):

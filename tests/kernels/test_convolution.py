@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import kernels
+from tapenet.llvm.processor import registers
 from tapenet.llvm.recording import Place
 from tapenet.ops.layers.convolution import geometry, kernel_dispatch, spatial
 from tapenet.program.native import launches
@@ -98,10 +99,45 @@ def test_many_kernels_of_winograd_are_read_transposed(
     made, turned = winograd.transformed, []
     monkeypatch.setattr(winograd, "transformed", lambda *given: turned.append(given[1:]) or made(*given))  # type: ignore[func-returns-value]
     monkeypatch.setattr(winograd, "LARGE", 0)
+    by_columns = fetched_ahead(monkeypatch)
     for threads in (1, 3):
         many_threads(monkeypatch, threads)
         check(2, size, batch, (33, winograd.DEEP + 6, 1), (3, 3), (1, 1, 1), dtype)
     assert turned == [(False, False), (True, True)] * 2
+    assert by_columns == {False, True}
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "batch", "kernel", "stride"),
+    [
+        ((66, 17), (6, 7), 1, (1, 1), 1),  # in one panel, if registers are wide
+        ((35, 18), (5, 6), 3, (3, 2), 2),  # gathered
+    ],
+)
+def test_large_weights_are_fetched_ahead(
+    channels: tuple[int, int], size: Any, batch: int, kernel: Any, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    by_columns = fetched_ahead(monkeypatch)
+    monkeypatch.setattr(importlib.import_module("tapenet.kernels.linear"), "wide", lambda: True)
+    monkeypatch.setattr(kernel_dispatch, "ROWS", 0)
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    check(2, size, batch, (*channels, 1), kernel, (stride, kernel[0] // 2, 1), "f")
+    assert by_columns == {False, True} or (kernel == (1, 1) and registers().bytes < 64)
+
+
+def fetched_ahead(monkeypatch: pytest.MonkeyPatch) -> set[bool]:
+    """Take all weights for large ones. Whether some that are fetched ahead, rows forward and columns by gradients by the input,
+    are read by columns."""
+    gemm, found = importlib.import_module("tapenet.llvm.gemm"), set()
+    made = gemm._fetch_ahead
+
+    def fetch(code: Any, left: Any, *given: Any) -> None:
+        found.add(left[1].row == 1)
+        made(code, left, *given)
+
+    monkeypatch.setattr(gemm, "far", lambda bytes: True)
+    monkeypatch.setattr(gemm, "_fetch_ahead", fetch)
+    return found
 
 
 GATHERED = [
