@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import graphlib
 import importlib
 import inspect
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import tapenet
-from tapenet.drawing.sources.imports import imports_in, modules_in
+from tapenet.drawing.sources.imports import Import, imports_in, modules_in
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 
@@ -73,8 +74,15 @@ for _known in KNOWS.values():
 ROOF = {"tapenet", "tapenet.__main__"}
 
 
-ALL = imports_in(MODULES)
-OURS = [i for i in ALL if i.of == "tapenet" or i.of.startswith("tapenet.")]
+@functools.cache
+def all_imports() -> list[Import]:
+    """Read by the first test that asks: every process that collects tests would wait for them, seconds each."""
+    return imports_in(MODULES)
+
+
+@functools.cache
+def own_imports() -> list[Import]:
+    return [i for i in all_imports() if i.of == "tapenet" or i.of.startswith("tapenet.")]
 
 
 def folder_of(module: str) -> str:
@@ -84,11 +92,11 @@ def folder_of(module: str) -> str:
 
 def test_the_reader_of_imports_sees_them() -> None:
     """A check that finds no imports would pass whatever the architecture looks like."""
-    edges = {(i.by, i.of) for i in OURS}
+    edges = {(i.by, i.of) for i in own_imports()}
     assert ("tapenet.autodiff.generate", "tapenet.ops.op") in edges
     assert ("tapenet.autodiff.tensor", "tapenet.autodiff.observe.mutation") in edges
     assert ("tapenet.autodiff.tensor", "tapenet.ops") in edges
-    assert any(i.for_types for i in OURS)
+    assert any(i.for_types for i in own_imports())
     assert len(MODULES) > 30
     assert {folder_of(m) for m in MODULES} - {"", "__main__"} <= set(KNOWS)
 
@@ -96,7 +104,7 @@ def test_the_reader_of_imports_sees_them() -> None:
 def test_knowledge_runs_in_one_direction() -> None:
     wrong = [
         f"{i.by}:{i.line} imports {i.of}"
-        for i in OURS
+        for i in own_imports()
         if i.by not in ROOF and not i.for_types and folder_of(i.of) not in KNOWS[folder_of(i.by)]
     ]
     assert not wrong
@@ -106,7 +114,7 @@ def test_types_too_are_known_from_above_or_beside_only() -> None:
     """An annotation may name a neighbour in the same folder that imports this one, but nothing further up."""
     wrong = [
         f"{i.by}:{i.line} names {i.of}"
-        for i in OURS
+        for i in own_imports()
         if i.for_types and i.by not in ROOF and folder_of(i.of) not in KNOWS[folder_of(i.by)]
     ]
     assert not wrong
@@ -115,7 +123,7 @@ def test_types_too_are_known_from_above_or_beside_only() -> None:
 def test_no_module_is_in_a_circle() -> None:
     """Neither at import nor at call nor for a type checker."""
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
-    for i in OURS:
+    for i in own_imports():
         if i.by not in ROOF and i.of != i.by:
             graph[i.by].add(i.of)
     order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
@@ -124,7 +132,7 @@ def test_no_module_is_in_a_circle() -> None:
 
 def test_own_modules_are_imported_at_the_top() -> None:
     """Later only where a public function starts a part of the package that most programs never use."""
-    late = {i.by for i in OURS if i.inside_function and not i.for_types}
+    late = {i.by for i in own_imports() if i.inside_function and not i.for_types}
     assert late <= {"tapenet.drawing", "tapenet.drawing.draw_call", "tapenet.__main__"}
 
 
@@ -138,7 +146,7 @@ HEAVY = {
 def test_heavy_packages_are_never_imported_at_the_top() -> None:
     wrong = [
         f"{i.by}:{i.line} imports {i.of}"
-        for i in ALL
+        for i in all_imports()
         if not (i.inside_function or i.for_types) and any(i.of == h or i.of.startswith(h + ".") for h in HEAVY)
     ]
     allowed = {"tapenet.__main__", "tapenet.data.build_digits"}  # programs, not libraries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from itertools import combinations, pairwise
@@ -162,6 +163,7 @@ def _ground(seen: Seen, area: Area) -> str:
     return [seen.paper, *(c.fill for c in seen.clusters.values() if within(area, c.area))][-1]
 
 
+@functools.cache  # it is asked of every point of every line
 def contrast(a: str, b: str) -> float:
     """The contrast of two colours, "rgb(r, g, b)", as WCAG has it: 1 to 21."""
     low, high = sorted(map(_luminance, (a, b)))

@@ -18,7 +18,7 @@ from tests.drawing import browser
 from tests.drawing.flaws import spine
 from tests.drawing.gallery import beside
 from tests.drawing.gallery.entry import GALLERY
-from tests.drawing.seen import contrast, crossings, faint, flaws, see
+from tests.drawing.seen import Seen, contrast, crossings, faint, flaws, see
 from tests.gallery import FOLDER, drawn, page, written
 
 FONTS = ("Liberation Sans", "DejaVu Sans", "DejaVu Serif")
@@ -36,6 +36,12 @@ def picture(name: str) -> Picture:
     return drawn(GALLERY[name])
 
 
+@functools.cache
+def shown(driver: Any, name: str, font: str = FONTS[0], dark: bool = False) -> Seen:
+    """A picture in the browser, of which several tests look at the same."""
+    return see(driver, picture(name).svg, font, dark)
+
+
 def cases(faults: dict[str, str] | None = None, quick: tuple[str, ...] = QUICK) -> list[Any]:
     """The pictures of the gallery, those with a known fault expected to fail."""
     found = []
@@ -51,21 +57,21 @@ def cases(faults: dict[str, str] | None = None, quick: tuple[str, ...] = QUICK) 
 @pytest.mark.parametrize("name", cases())
 def test_nothing_stands_in_the_way_of_anything(driver: Any, name: str) -> None:
     for font in FONTS:
-        assert [*flaws(see(driver, picture(name).svg, font))] == [], font
+        assert [*flaws(shown(driver, name, font))] == [], font
 
 
 @needs_browser
 @pytest.mark.parametrize("name", cases())
 def test_everything_stands_out_from_what_is_behind_it(driver: Any, name: str) -> None:
     for dark in (False, True):
-        assert [*faint(see(driver, picture(name).svg, FONTS[0], dark), 4.5)] == [], dark
+        assert [*faint(shown(driver, name, dark=dark), 4.5)] == [], dark
 
 
 @needs_browser
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in GALLERY if name.startswith(("unet", "resnet"))])
 def test_arrows_do_not_cross(driver: Any, name: str) -> None:
-    assert crossings(see(driver, picture(name).svg, FONTS[0])) == 0
+    assert crossings(shown(driver, name)) == 0
 
 
 @needs_browser
@@ -78,7 +84,7 @@ def test_arrows_do_not_cross(driver: Any, name: str) -> None:
     ],
 )
 def test_the_main_chain_is_straight_to_a_pixel(driver: Any, name: str) -> None:
-    boxes = see(driver, picture(name).svg, FONTS[0]).boxes
+    boxes = shown(driver, name).boxes
     chain = [boxes[f"n{i}"].area for i in spine(picture(name).placed)]  # from the last box to the first
     assert len(chain) > 4
     for (left, top, right, _), (before, _, after, foot) in pairwise(chain):
@@ -88,7 +94,7 @@ def test_the_main_chain_is_straight_to_a_pixel(driver: Any, name: str) -> None:
 @needs_browser
 @pytest.mark.parametrize("name", cases())
 def test_letters_have_eight_points_where_the_picture_is_eight_hundred_pixels_wide(driver: Any, name: str) -> None:
-    seen = see(driver, picture(name).svg, FONTS[0])
+    seen = shown(driver, name)
     assert min(text.size for text in seen.texts) * min(1, 600 / seen.width) >= 8
 
 

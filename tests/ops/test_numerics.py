@@ -367,7 +367,7 @@ def _exact(name: str, n: int, run: Any) -> None:
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_of_many_numbers(name: str, native: bool) -> None:
     with kernels.switched(native):
-        _exact(name, 4_000_000, lambda f: f)
+        _exact(name, 1_000_000, lambda f: f)
 
 
 AT_A_LEVEL = """
@@ -411,7 +411,7 @@ def test_sums_of_many_numbers_compiled(name: str, compiled: Compile) -> None:  #
         step = compiled(f)
         return lambda x, y: (step(x, y), step(x, y))[1]
 
-    _exact(name, 4_000_000, run)
+    _exact(name, 1_000_000, run)
 
 
 @pytest.mark.slow

@@ -72,12 +72,13 @@ def _imports(module: str, modules: Mapping[str, Path]) -> list[Import]:
             for a in node.names:
                 target = f"{base}.{a.name}" if f"{base}.{a.name}" in modules else base
                 found.append(Import(module, target, node.lineno, function, types))
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             types = True
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             function = True
         for child in ast.iter_child_nodes(node):
-            walk(child, function, types)
+            if isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):  # expressions have no imports
+                walk(child, function, types)
 
     try:
         walk(ast.parse(path.read_bytes()), False, False)
