@@ -141,10 +141,11 @@ def test_a_kernel_that_needs_what_comes_between_does_not_move_ahead_of_it() -> N
     assert kinds(fused(b.program(d, z))) == ["kernel", "dot", "kernel"]
 
 
-def test_kernels_are_not_endless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fusion, "LIMIT", 100)
+@pytest.mark.parametrize(("size", "limit"), [(fusion.SMALLEST, "SHORT"), (fusion.SMALLEST + 1, "LIMIT")])
+def test_kernels_are_not_endless(size: int, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusion, limit, 100)
     b = Build()
-    x = value = b.input(3)
+    x = value = b.input(size)
     for _ in range(500):
         value = b.emit("add", value, x)
     entries = fused(b.program(value))
@@ -156,7 +157,7 @@ def test_kernels_are_not_endless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_program_of_thousands_of_elementwise_instructions_is_one_kernel() -> None:
     b = Build()
-    x = value = b.input(3)
+    x = value = b.input(300)
     for _ in range(1500):
         value = b.emit("add", b.emit("multiply", value, x), x)
     kernel = kernel_of(b.program(value))
