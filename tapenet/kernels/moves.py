@@ -37,24 +37,27 @@ def batch_last(x: np.ndarray) -> np.ndarray:
 
 
 def put(x: np.ndarray, target: np.ndarray) -> None:
-    """Copy x (..., batch) to an array in which batches are dense and lie behind each other along the axis before; quick where
-    neighbours along that are neighbours in the memory of x."""
-    quick = x.dtype.char in "fd" and 2 <= x.ndim <= 5 and x.strides[-2] == x.itemsize and x.shape[-1] > 1
+    """Copy x (..., batch) to an array in which batches are dense; quick where neighbours along another axis are neighbours in
+    the memory of x."""
+    dense = [i for i, s in enumerate(x.strides[:-1]) if s == x.itemsize]
+    quick = x.dtype.char in "fd" and 2 <= x.ndim <= 5 and bool(dense) and x.shape[-1] > 1
     small = x.size < 4096 and rehearsal.state.record is None
     if not quick or x.dtype != target.dtype or small:
         target[...] = x
         return
+    x, target = (np.moveaxis(a, max(dense, key=x.shape.__getitem__), -2) for a in (x, target))
     outer = (1,) * (5 - x.ndim)
     steps = [s // x.itemsize for a in (x, target) for s in (*outer, *a.strides[:-2])]
-    run = _put(x.shape[-1], x.shape[-2], x.dtype.char)
+    run = _put(x.shape[-1], x.shape[-2], target.strides[-2] // x.itemsize, x.dtype.char)
     row, lengths = x.strides[-1] // x.itemsize, (*outer, *x.shape[:-2])
     run(math.prod(lengths), COST * x.size, x, target, row, *lengths[1:], *steps)
 
 
 @functools.lru_cache(maxsize=128)
-def _put(rows: int, columns: int, char: str) -> Shared:
-    """Arguments behind the arrays: numbers between rows of the source; the lengths of the axes around but the first; numbers
-    between neighbours along all three, in the source and in the target. The range is that of the matrices."""
+def _put(rows: int, columns: int, apart: int, char: str) -> Shared:
+    """Of matrices whose columns lie so many numbers `apart` in the target. Arguments behind the arrays: numbers between rows of
+    the source; the lengths of the axes around but the first; numbers between neighbours along all three, in the source and in
+    the target. The range is that of the matrices."""
     k = Kernel("put", char)
     source, target, row = k.array(1), k.array(1), k.integer()
     second, third = k.integer(), k.integer()
@@ -65,7 +68,7 @@ def _put(rows: int, columns: int, char: str) -> Shared:
         a = above.op("udiv", above, second)
         b, c = above - a * second, i - above * third
         at, to = (a * by[0] + b * by[1] + c * by[2] for by in (steps, turned))
-        turn(k, source.moved(at), target.moved(to), rows, columns, row, rows)
+        turn(k, source.moved(at), target.moved(to), rows, columns, row, apart)
     return k.shared()
 
 

@@ -107,6 +107,31 @@ def test_another_process_finds_it(cache: Path) -> None:
     assert outputs[0].split("] ")[0] == outputs[1].split("] ")[0]
 
 
+def _up(calls: int) -> list[np.ndarray]:
+    """Gradients where maps grow and the last convolution's gradient has its channels innermost, as in a U-Net."""
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(8, 16, 8, 8)).astype(np.float32), r.integers(10, size=8 * 256)
+    tn.random.seed(0)
+    net = nn.Sequential(nn.ConvTranspose2d(16, 16, 2, 2), nn.Conv2d(16, 10, 1))
+
+    @tn.compile
+    def step(x: np.ndarray, y: np.ndarray) -> Any:
+        loss = F.cross_entropy(net(x).transpose(0, 2, 3, 1).reshape(-1, 10), y)
+        return tn.gradients(loss, [*net.parameters()])
+
+    return [g.numpy() for g in [step(x, y) for _ in range(calls)][-1]]
+
+
+def test_a_u_net_calls_no_python(made: list[Program], cache: Path) -> None:
+    with kernels.switched(False):
+        expected = _up(1)
+    made.clear()
+    for _ in range(2):
+        for found, wanted in zip(_up(2), expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+    assert len(made) == 1
+
+
 def test_what_is_asked_of_it_is_made(made: list[Program]) -> None:
     """What `explain` says, and the lines where an index may have been out of bounds."""
 

@@ -117,6 +117,17 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
     return _phases(direct, gathered, moves, y, weight, p, sizes)
 
 
+def add_bias(out: Array, bias: Array, axes: int, work: int) -> bool:
+    """Add a bias to the channels of what so much work has given, (channels, spatial axes) with or without a batch in
+    front, innermost in memory. False, and nothing is done, where no kernel pays."""
+    if work < WORTH or not isinstance(out, np.ndarray) or not (kernels.fit(out, bias) and kernels.on()):
+        return False
+    rows = out if out.ndim == axes + 1 else np.moveaxis(out, 0, -1)
+    if rows.flags.c_contiguous:
+        _modules()[3].add_to_rows(rows.reshape(len(rows), -1), np.ascontiguousarray(bias))
+    return rows.flags.c_contiguous
+
+
 def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
     made = _kernels(x, y, p)

@@ -12,7 +12,7 @@ from types import EllipsisType
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import documentation, family, lanes
+from tapenet.ops.layers.convolution import documentation, family, kernel_dispatch, lanes
 from tapenet.ops.layers.convolution.geometry import (
     AXES,
     Ints,
@@ -40,6 +40,7 @@ class _Target(Record):
     padding: Padding  # its borders
     beyond: Ints  # how much of the result, at the end of each spatial axis, lies beyond that input
     within: tuple[slice | EllipsisType, ...]  # the result but for that
+    work: int  # multiply-adds
 
 
 def _target(x_shape: Ints, weight_shape: Ints, *options: object) -> _Target:
@@ -97,6 +98,7 @@ def _found(
         padding=tuple(borders),
         beyond=tuple(beyond),
         within=(..., *(slice(0, n) for n in shape)) if any(beyond) else (),
+        work=math.prod(x_shape) * math.prod(weight_shape[1:]),
     )
 
 
@@ -120,7 +122,7 @@ def _transposed(axes: int, members: tuple[Op, Op, Op], samples: Samples) -> Op:
         out: Array = by_input.forward(x, weight, t.shape, stride, t.padding, dilation, groups)
         if any(t.beyond):
             out = np.pad(out, [(0, 0)] * (out.ndim - axes) + [(0, n) for n in t.beyond])
-        if bias is not None:
+        if bias is not None and not kernel_dispatch.add_bias(out, bias, axes, t.work):
             out = np.add(out, np.reshape(bias, (-1, *(1,) * axes)), out=out if isinstance(out, np.ndarray) else None)
         return out
 
