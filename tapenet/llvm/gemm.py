@@ -53,9 +53,7 @@ def fits(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DTyp
     """Whether a product of (n, k) and (k, m) is written here, given the strides of operands and result."""
     if n > 1 and not (b[1] == 1 and c[1] == 1):
         n, m, a, b, c = m, n, b[::-1], a[::-1], c[::-1]
-    if b[1] != 1 or c[1] != 1 or k < 2 or m < 4:
-        return False
-    return (n == 1 or n >= 4) and k * m * dtype.itemsize <= largest()
+    return b[1] == 1 == c[1] and k >= 2 and m >= 4 and k * m * dtype.itemsize <= largest()
 
 
 def across(n: int | str, dtype: DType) -> int:

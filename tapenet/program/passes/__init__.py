@@ -22,6 +22,7 @@ from tapenet.program.passes import (
     reshapes,
     residuals,
     same_loops,
+    sums_of_products,
     views,
     written,
 )
@@ -45,6 +46,7 @@ PASSES = {
     "same_loops": same_loops.run,
     "invariants": invariants.run,
     "products_of_rows": products_of_rows.run,
+    "sums_of_products": sums_of_products.run,
     "residuals": residuals.run,
     "loops": loops.run,
     "dead": dead.run,

@@ -18,6 +18,13 @@ def made_by(value: Value, name: str) -> Instruction | None:
     return None
 
 
+def plain(value: Value) -> Value:
+    """What a value is a reshape of, or itself."""
+    while (reshape := made_by(value, "reshape")) is not None:
+        (value,) = reshape.args
+    return value
+
+
 def number(value: Value) -> np.generic | None:
     """The NumPy scalar that every element of a value is, where that is known; None elsewhere."""
     while isinstance(value, Result) and value.instruction.name in ("broadcast", "reshape"):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Value, rewrite
-from tapenet.program.passes.patterns import made_by
+from tapenet.program.passes.patterns import made_by, plain
 
 #: From how many elements on a matrix is worth it, and how often as large as it all products may be.
 _LARGE, _MOST = 256, 4
@@ -62,8 +62,7 @@ def _row(product: Instruction, body: Program, carries: int, first: int) -> _Row 
         vector, matrix = product.args[side], product.args[1 - side]
         if vector.ndim != 2 or vector.shape[side != flags[side]] != 1 or matrix.size < _LARGE:
             continue
-        while (reshape := made_by(vector, "reshape")) is not None:
-            (vector,) = reshape.args
+        vector = plain(vector)
         taken = made_by(vector, "take")
         if taken is None or vector.ndim != 1:
             continue
