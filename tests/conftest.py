@@ -91,7 +91,7 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A run of all tests has of those marked `sampled` a fixed quarter, and the rest counts as slow. Whoever names a file or
+    """A run of all tests has of those marked `sampled` a fixed sixth, and the rest counts as slow. Whoever names a file or
     a word gets each. With `--passed`, most of what is named there is left out."""
     if file := config.getoption("--passed"):
         again = config.getoption("--again")
@@ -103,7 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.option.keyword or any(config.invocation_params.dir / arg not in everything for arg in config.args):
         return
     for item in items:
-        if item.get_closest_marker("sampled") and zlib.crc32(item.nodeid.encode()) % 4:
+        if item.get_closest_marker("sampled") and zlib.crc32(item.nodeid.encode()) % 6:
             item.add_marker(pytest.mark.slow)
 
 

@@ -43,7 +43,7 @@ except ImportError:
 starves = set_nomemory is not None and hasattr(os, "fork")
 
 FEW = 10
-MANY = 50
+MANY = 25
 
 # -- programs ----------------------------------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ from tests.nn import (  # noqa: E402  they ask for torch
 from tests.optim.test_rules import CONFIGURATIONS, WHOLE  # noqa: E402
 
 FEW = 30
-MANY = 400
+MANY = 200
 
 _TABLES = (test_layers_against_torch, test_convolution_layers, test_pooling, test_activation_layers)
 #: By name: how it is made, given a module and what makes its tensors; and the arrays, or shapes of such, that it takes.

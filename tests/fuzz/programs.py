@@ -25,7 +25,7 @@ from tapenet.ops.registry import registry
 from tests.fuzz import compared
 
 FEW = 25
-MANY = 120
+MANY = 60
 
 #: Elements of a value at most.
 SIZE = 120

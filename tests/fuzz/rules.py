@@ -20,7 +20,7 @@ from tapenet.program.trees import tree_leaves, tree_map
 from tapenet.testing import check_op
 from tapenet.transforms.gradients import vjp
 
-FEW, MANY = 60, 600
+FEW, MANY = 60, 300
 
 tapenet.ops.everything()
 OPS = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tests.fuzz.harness import BACKENDS
 
-FEW, MANY = 8, 40
+FEW, MANY = 8, 20
 
 BEGIN = """\
 import threading

@@ -21,7 +21,7 @@ from tests.fuzz.harness import BACKENDS
 from tests.fuzz.programs import EXACT, SMOOTH, Case, Scope, Unfit, Writer
 
 FEW = 8
-MANY = 40
+MANY = 20
 
 #: What says in words that something cannot be done.
 REFUSED = (NoDerivative, tn.CaptureError, Resized)

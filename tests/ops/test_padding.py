@@ -83,7 +83,7 @@ def test_values_of_every_dtype(mode: str, options: Any, width: Any) -> None:
 
 
 @pytest.mark.parametrize(("mode", "options"), COMPUTING, ids=str)
-@pytest.mark.parametrize("width", [1, (0, 2), (5, 1)], ids=str)
+@pytest.mark.parametrize("width", [1, (0, 2), (3, 1)], ids=str)
 def test_gradients_of_what_is_computed(mode: str, options: Any, width: Any) -> None:
     a = R.permutation(6).reshape(2, 3) + R.uniform(0, 0.5, (2, 3))  # no two alike
     check_grads(lambda t: np.pad(t, width, mode, **options) ** 2, [a], order=2)
