@@ -329,7 +329,7 @@ def test_many_spoilt_files(tmp_path: Path) -> None:
     spoilt_files(tmp_path / "data.csv", 2_000)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     rows=st.lists(
         st.tuples(st.floats(allow_nan=False, allow_infinity=False, width=32), st.text(max_size=6)),

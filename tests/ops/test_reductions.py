@@ -37,7 +37,7 @@ def axes_of(ndim: int) -> Any:
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=4), name=st.sampled_from(NAMES),
+@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=3), name=st.sampled_from(NAMES),
        keepdims=st.booleans(), seed=st.integers(0, 1000))  # fmt: skip
 def test_reductions_over_any_axes(data: Any, shape: Any, name: str, keepdims: bool, seed: int) -> None:
     axis = data.draw(axes_of(len(shape)))
@@ -242,7 +242,7 @@ def masks_of(shape: tuple[int, ...], r: np.random.Generator) -> Any:
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
-@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=4), name=st.sampled_from(NAMES),
+@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=3), name=st.sampled_from(NAMES),
        keepdims=st.booleans(), seed=st.integers(0, 1000), started=st.booleans())  # fmt: skip
 def test_masks_and_first_values(data: Any, shape: Any, name: str, keepdims: bool, seed: int, started: bool) -> None:
     r = np.random.default_rng(seed)
