@@ -238,7 +238,7 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                 with enable_grad():
                     if before is not None:
                         made = before + g
-                        if tape is None or not tape.adds_to_grad(leaf, made):
+                        if tape is None or not tape.changes_grad(leaf, made):
                             leaf.grad = made
                     else:
                         data = g._data

@@ -112,7 +112,8 @@ def clip_grad_value(params: Parameters, value: float) -> None:
             np.clip(grad._data, -value, value, out=grad._data)
             mutation.wrote(grad._data, "clip_grad_value")
         else:
-            param.grad = np.clip(grad, -value, value)
+            clipped: Any = np.clip(grad, -value, value)
+            _set(param, clipped)
 
 
 def scale_gradient(param: Tensor, grad: Tensor, factor: Array | float, by: str) -> Tensor:
@@ -122,8 +123,18 @@ def scale_gradient(param: Tensor, grad: Tensor, factor: Array | float, by: str) 
         mutation.wrote(grad._data, by)
         return grad
     scaled: Tensor = grad * factor
-    param.grad = scaled
+    _set(param, scaled)
     return scaled
+
+
+def _set(param: Tensor, grad: Tensor) -> None:
+    """Set a gradient anew. While a step is captured those who hold it see that, as if it were changed in place."""
+    capture, leaf = capturing(), param._node
+    if capture is not None and isinstance(leaf, Leaf):
+        capture.sets_grad(leaf, adds=True)
+        if capture.changes_grad(leaf, grad.astype(param.dtype)):
+            return
+    param.grad = grad
 
 
 #: Name of a parameter, the parameter, its gradient.

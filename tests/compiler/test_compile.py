@@ -589,17 +589,20 @@ def test_gradients_that_nobody_uses_accumulate_as_in_eager(compiled: Compile) ->
 
 
 @backends
-def test_a_gradient_that_is_held_accumulates_as_in_eager(compiled: Compile) -> None:
-    """Who holds it sees what a second backward pass adds; what was computed with it before stays."""
+def test_who_holds_a_gradient_sees_what_becomes_of_it_as_in_eager(compiled: Compile) -> None:
+    """What a second backward pass adds, and clipping; what was computed with it before stays."""
     w = tn.tensor([1.0, 2.0], requires_grad=True)
 
-    def passes(x: Any) -> Any:
-        w.grad = None
-        (w * x).sum().backward()
+    def adds(x: Any) -> Any:
         held, detached = w.grad, w.grad.detach()
         before = held * 1
         (w * w * x).sum().backward()
         return held, detached, before
+
+    def passes(x: Any) -> Any:
+        w.grad = None
+        (w * x).sum().backward()
+        return adds(x)
 
     def turns(x: Any) -> Any:
         found = tn.fori(0, 2, lambda i, found: passes(x * found[0].detach()), (x, x, x))
@@ -613,11 +616,25 @@ def test_a_gradient_that_is_held_accumulates_as_in_eager(compiled: Compile) -> N
         tn.fori(0, 2, lambda i, c: (passes(x), c)[1], x)
         return held, apart, w.grad
 
-    for f in (passes, turns, around):
+    def sets(x: Any) -> Any:
+        w.grad = np.full(2, 3.0)
+        return adds(x)
+
+    def clips(x: Any) -> Any:
+        held, detached = w.grad, w.grad.detach()
+        optim.clip_grad_value([w], 0.9)
+        optim.clip_grad_norm([w], 0.1)
+        return held, detached, w.grad * x
+
+    for f in (adds, passes, turns, around, sets, clips):
         run = compiled(f)
         for x in (np.array([3.0, 4.0]), np.array([5.0, 6.0]), np.array([7.0, 8.0])):
-            for found, expected in zip(run(x), f(tn.tensor(x)), strict=True):
-                np.testing.assert_array_equal(found.numpy(), expected.numpy())
+            results = []
+            for call, given in ((run, x), (f, tn.tensor(x))):
+                w.grad = np.ones(2)
+                results.append(call(given))
+            for found, expected in zip(*results, strict=True):
+                np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-14)
 
 
 @backends

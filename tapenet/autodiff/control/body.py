@@ -160,8 +160,8 @@ class Body(Capture):
         self.effects = tuple(sorted(inner | {n.op.name for n in self.nodes if n.op.alters and not bodies(n)}))
         self.random = any(is_random(node) for node in self.nodes)
 
-    def is_given(self, leaf: Leaf, grad: Tensor) -> bool:
-        return super().is_given(leaf, grad) or any(grad._trace is node for node in self.inputs)
+    def gave(self, leaf: Leaf, grad: Tensor) -> bool:
+        return super().gave(leaf, grad) or any(grad._trace is node for node in self.inputs)
 
     def touch(self, tensor: Tensor) -> None:
         super().touch(tensor)

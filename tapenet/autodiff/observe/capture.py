@@ -88,7 +88,7 @@ class Capture(Tape):
         self._owners: set[int] = set()
         self._made: set[int] = set()
         self._origins: dict[int, tuple[Tensor, Tensor]] = {}
-        #: Handles that share an array that was made in the step.
+        #: Handles that share the array of another one.
         self._detached: list[weakref.ref[Tensor]] = []
 
     def __enter__(self) -> Self:
@@ -289,7 +289,7 @@ class Capture(Tape):
         if tensor._trace is not None or type(tensor._node) is Leaf:
             return
         what, hint = "tensor", "Change a copy: t = t.copy(). What is to last from call to call belongs in an nn.Buffer"
-        if any(use.before is tensor for use in self.grads.values()):
+        if any(use.before is self.origin(cast("Tensor", tensor)) for use in self.grads.values()):
             what, hint = "gradient", "Set it anew, as in w.grad = w.grad * v"
         raise CaptureError(
             f"{user_line()} changes a {what} from outside by {by} while a step is being captured; a replay would not "
@@ -306,8 +306,7 @@ class Capture(Tape):
     def detaches(self, made: Tensor, tensor: Tensor) -> None:
         if tensor._trace is None:
             self.alias(made, tensor)
-        else:
-            self._detached.append(weakref.ref(made))
+        self._detached.append(weakref.ref(made))
 
     def requires_grad(self, tensor: BaseTensor) -> None:
         if self.is_outside(tensor):
@@ -418,6 +417,10 @@ class Capture(Tape):
         use.user_read |= user
         if self.outer is not None:
             self.outer.reads_grad(leaf, user=user)
+        elif user and use.is_entry and use.before is not None and leaf.grad is use.before and local.state.tape is self:
+            # A handle of its own, to which can be added, since the one from before is put back.
+            leaf.grad = Tensor._of(use.before._data)
+            self.alias(leaf.grad, use.before)
 
     def consumes_grad(self, leaf: Leaf) -> None:
         """Note that an optimizer's step asked for a leaf's gradient."""
@@ -438,19 +441,19 @@ class Capture(Tape):
         if self.outer is not None:
             self.outer.sets_grad(leaf, adds=adds, clears=clears)
 
-    def adds_to_grad(self, leaf: Leaf, made: Any) -> bool:
+    def changes_grad(self, leaf: Leaf, made: Any) -> bool:
         before = leaf.grad
-        if made._node is not None or before is None or self.is_given(leaf, before):
+        if made._node is not None or before is None or self.gave(leaf, before):
             return False
-        trace = before._trace
+        trace, origin = before._trace, self.origin(before)
         for handle in (before, *[ref() for ref in self._detached]):
-            if handle is not None and handle._trace is trace:
+            if handle is not None and handle._trace is trace and (trace is not None or self.origin(handle) is origin):
                 handle._become(made, "backward()")
         return True
 
-    def is_given(self, leaf: Leaf, grad: Tensor) -> bool:
-        """Whether a leaf's gradient is one from before: it is put back when what is captured has been recorded."""
-        return self.is_outside(grad) or self._use(leaf).before is grad
+    def gave(self, leaf: Leaf, grad: Tensor) -> bool:
+        """Whether a leaf's gradient is one that is put back when what is captured has been recorded."""
+        return self._use(leaf).before is grad
 
     def may_use_grad(self, leaf: Leaf, use: GradUse) -> None:
         """Note what is done with the gradient of a leaf where a branch is taken that was not taken now."""
