@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tapenet as tn
 from tapenet.llvm.processor import Registers
 from tapenet.llvm.toolchain import Library
 from tapenet.program import numpy_code, row_code, row_kernels
@@ -161,6 +162,9 @@ def test_one_kernel_serves_many_sizes_and_options(monkeypatch: pytest.MonkeyPatc
         x = R.normal(size=(count, 8)).astype("f")
         RowKernel(program(softmax, [x]))(x)
     assert len(texts) == 3
+    for n in (309, 1009):
+        tn.cross_entropy(R.normal(size=(7, n)).astype("f"), np.arange(7))
+    assert len(texts) == 4
 
 
 def test_code_for_an_order_of_memory_that_never_comes_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,13 +279,13 @@ def host(evaluate: Callable[[], object], dtype: DTypeLike | None = None) -> Arra
     return np.asarray(evaluate(), dtype=dtype)
 
 
-def nonnegative(indices: Array, count: int) -> Array:
-    """Indices of which the negative ones are out of range too, as `count` is, rather than counted from the end. For
-    compiled forwards, which cannot look before they index; indexing itself raises there."""
+def nonnegative(indices: Array) -> Array:
+    """Indices of which the negative ones are out of any range, rather than counted from the end. For compiled forwards, which
+    cannot look before they index; indexing itself raises there. The length is not asked for, so that code holds for all."""
     if indices.dtype.kind == "u":
         return indices
     indices = indices.astype(np.int64)
-    return np.where(indices < 0, count, indices)
+    return np.where(indices < 0, np.iinfo(np.int64).max, indices)
 
 
 def raw_index(index: Any) -> Any:

@@ -101,7 +101,7 @@ def embedding(indices: Array, weight: Array, padding_idx: int | None = None, sca
             [1.]])
     """
     # A compiled program does not look before it reads: a negative index is out of range there too.
-    return np.take(weight, nonnegative(_integers("the embedding", indices), len(weight)), axis=0)
+    return np.take(weight, nonnegative(_integers("the embedding", indices)), axis=0)
 
 
 def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: DTypeLike = np.float32) -> Array:
@@ -110,7 +110,7 @@ def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: DTypeLike = n
     classes = _integers("one_hot", indices)
     # np.take asks only what it takes from how to do it, so that must not be a plain array.
     eye = np.zeros_like(classes, dtype, shape=(num_classes, num_classes)) + np.eye(num_classes, dtype=dtype)
-    return np.take(eye, nonnegative(classes, num_classes), axis=0)
+    return np.take(eye, nonnegative(classes), axis=0)
 
 
 @op(

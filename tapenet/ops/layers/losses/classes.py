@@ -149,7 +149,7 @@ def counts_of(
     if not checked:
         check_classes(target, count, ignore_index)
     valid = target != ignore_index
-    classes = np.where(valid, nonnegative(target, count), 0)
+    classes = np.where(valid, nonnegative(target), 0)
     unit = valid.astype(input.dtype)
     # np.take would ask for the elements of `classes`, which may be a tensor beside an array.
     return classes, unit, unit if weight is None else unit * getitem(cast_to(weight, input.dtype), classes)
