@@ -138,9 +138,11 @@ def _panelled(
     length, tall = _pieces(n, outputs, dtype)
     cost, columns = n * depth * outputs, _kind(outputs, dtype)
     far = outputs <= gemm.across(ROWS, dtype) and gemm.far(n * depth * dtype.itemsize)
+    several = outputs > gemm.across(ROWS, dtype) and outputs * dtype.itemsize % panels.APART
+    lie = n <= panels.FEW and transposed != "right" and bool(several)
     if transposed == "left":
-        return _weight_grad(columns, True, dtype.char, far), length, cost, (depth, tall, n, outputs)
-    run = _product(depth, columns, transposed == "right", True, False, dtype.char, far)
+        return _weight_grad(columns, True, dtype.char, far, lie), length, cost, (depth, tall, n, outputs)
+    run = _product(depth, columns, transposed == "right", True, False, dtype.char, far, lie)
     return run, length, cost, (n, tall, outputs)
 
 
@@ -220,10 +222,10 @@ def _cut(
 
 @functools.lru_cache(maxsize=256)
 def _product(
-    inputs: int, columns: int, turned: bool, packed: bool, biased: bool, char: str, far: bool = False
+    inputs: int, columns: int, turned: bool, packed: bool, biased: bool, char: str, far: bool = False, lie: bool = False
 ) -> Shared:  # fmt: skip
     """Of a kind of columns: how many there are is the last argument. Inputs are known, so that rows of x need no registers.
-    The rows of x may come from `far`."""
+    `far` and `lie` as for `panels.write`."""
     k = Kernel("linear", char, vectors=True)
     x, weight, bias, out = k.array(1, inputs), k.array(1), k.array(1), k.array(1)
     n, tall, wide = k.integer(), k.integer(), gemm.across(ROWS, k.dtype)
@@ -238,7 +240,7 @@ def _product(
             for line in k.turns(first + count, first):
                 k.copy(bias.at(start), out.at(line * outputs + start), bytes)
         depth = inputs if packed else k.opaque(inputs)
-        _write(k, (count.name, outputs, depth), matrices, packed, biased, within, columns % wide, far)
+        _write(k, (count.name, outputs, depth), matrices, packed, biased, within, columns % wide, far, lie)
     return k.shared()
 
 
@@ -395,8 +397,8 @@ def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_grad(columns: int, packed: bool, char: str, far: bool = False) -> Shared:
-    """Of a kind of columns. The last arguments are inputs and outputs. The rows of x may come from `far`."""
+def _weight_grad(columns: int, packed: bool, char: str, far: bool = False, lie: bool = False) -> Shared:
+    """Of a kind of columns. The last arguments are inputs and outputs. `far` and `lie` as for `panels.write`."""
     k = Kernel("linear_weight", char, vectors=True)
     x, g, found = k.array(1), k.array(1), k.array(1)
     n, tall, inputs, wide = k.integer(), k.integer(), k.integer(), gemm.across(ROWS, k.dtype)
@@ -412,7 +414,7 @@ def _weight_grad(columns: int, packed: bool, char: str, far: bool = False) -> Sh
             ]
 
         if packed:
-            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left, far)
+            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left, far, lie)
             continue
         for first in k.turns(n, 0, ROWS):
             below = n - first
@@ -428,7 +430,7 @@ def _name(length: Index) -> int | str:
 
 def _write(
     k: Kernel, lengths: tuple[str, Index, int | str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
-    within: tuple[Value, Value], left: int, far: bool = False,
+    within: tuple[Value, Value], left: int, far: bool = False, lie: bool = False,
 ) -> None:  # fmt: skip
     """The pieces beside each other of a product, of which the last has so many columns if it has fewer than the others."""
     n, m, depth = lengths
@@ -443,7 +445,7 @@ def _write(
         for i in k.turns(panels.over(end - begin, group)):
             first = begin + i * group
             columns = first * wide, _least(_least(first + group, end) * wide, m)
-            panels.write(k, lengths, matrices, add, columns=columns, left=left, far=far)
+            panels.write(k, lengths, matrices, add, columns=columns, left=left, far=far, lie=lie)
         return
     a, b, c = matrices
     for start, width in _columns(k, m, wide, within, left):

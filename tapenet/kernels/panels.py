@@ -34,6 +34,11 @@ LEFT, RESULT = 1 << 19, 1 << 20
 #: read in runs of a kilobyte: of shorter ones processors fetch little ahead. 256 x 64 times (64, 16384) takes 0.8 of the time
 #: so, 96 x 16 times (16, 12544) too; two take 0.95. Of 24 rows it would take 1.15 of the time.
 BESIDE, TOGETHER = 4, 48
+#: Rows of a panel that is read where it lies while the next one is fetched, and rows of the result that do so at most: of more
+#: the copy pays. It does too where rows lie so many bytes, or a multiple, apart: too few are in the first level cache at once.
+#: (16, 96) times (96, 12544) takes 0.6 of the time so, (24, 144) times (144, 3136) 0.73, (40, 240) times (240, 784) 0.85;
+#: (64, 64) times (64, 3136) would take as long, (256, 64) 1.2.
+SHALLOW, FEW, APART = 32, 48, 2048
 #: Rows of the result from which a panel is worth its copy.
 ROWS = 64
 
@@ -66,13 +71,14 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 def write(
     k: Kernel, lengths: tuple[int | str, Index, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
     columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None, left: int = 0,
-    far: bool = False,
+    far: bool = False, lie: bool = False,
 ) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are a, b and c. With
     `turned` it is computed as the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n
     and k may be registers of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another
     are computed, both multiples of a panel's width, or the other beyond the last. `rows` and `far` as for `gemm.write`. Where m
-    is counted as the code runs, so many columns are `left` over behind whole panels."""
+    is counted as the code runs, so many columns are `left` over behind whole panels. Panels that `lie` are read where
+    they are, rows of b."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
@@ -80,10 +86,11 @@ def write(
         assert isinstance(m, int)
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     wide = gemm.across(n, k.dtype)
-    beside = BESIDE if columns and b.column == 1 else 1
-    deep = DEPTH // 2 if a.column != 1 else DEPTH if beside > 1 else 2 * DEPTH
+    beside = BESIDE if columns and b.column == 1 and not lie else 1
+    deep = SHALLOW if lie else DEPTH // 2 if a.column != 1 else DEPTH if beside > 1 else 2 * DEPTH
     pointer = f"%panel{len(k.cells)}"
-    k.cells.append(f"  {pointer} = alloca [{beside * deep * wide * k.dtype.itemsize} x i8], align 64")
+    if not lie:
+        k.cells.append(f"  {pointer} = alloca [{beside * deep * wide * k.dtype.itemsize} x i8], align 64")
     panels = Array(k, pointer, (deep * wide, wide, 1), k.dtype)
     end = Value(k, str(depth), "i64")
 
@@ -97,11 +104,16 @@ def write(
         right = gemm.Matrix(offset(k, b.pointer, first.name, b.row, k.dtype), b.row, b.column)
 
         def part(start: Value, width: int, number: int = 1) -> None:
-            _fill(k, panels, right, start, (number, width), many)
+            if not lie:
+                _fill(k, panels, right, start, (number, width), many)
             out = gemm.Matrix(offset(k, c.pointer, start.name, 1, k.dtype), c.row, 1)
             lengths = n, width, many.name
-            matrices = [above, gemm.Matrix(pointer, wide, 1), out]
-            gemm.write(k, lengths, matrices, k.dtype, more, rows=rows, beside=(number, deep * wide), far=far)
+            panel, soon = gemm.Matrix(pointer, wide, 1), ""
+            if lie:
+                at = offset(k, right.pointer, start.name, 1, k.dtype)
+                panel, soon = gemm.Matrix(at, b.row, 1), offset(k, at, wide, 1, k.dtype)
+            matrices, others = [above, panel, out], (number, deep * wide)
+            gemm.write(k, lengths, matrices, k.dtype, more, rows=rows, beside=others, far=far, soon=soon)
 
         whole: Index = m // wide * wide if isinstance(m, int) else m - left
         rest = m % wide if isinstance(m, int) else left

@@ -71,13 +71,15 @@ def tall(n: int, dtype: DType) -> int:
 def write(
     code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str,
     bias: str = "", rows: tuple[int, int] | None = None, beside: tuple[int, int] = (1, 0), far: bool = False,
+    soon: str = "",
 ) -> None:  # fmt: skip
     """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are
     a, b and c. The lengths n and k may be registers of the running code, k with a number of at least 1; then b and c have
     dense rows. Where c is not added to, `bias` may point to a number for each row that is; b and c have dense rows too. `rows`
     are those of a tile, and those left over behind all tiles, where n is a register and they are known. With `beside` the
     result has so many times the columns, and what the right operand has for the next ones lies so many numbers behind. Where
-    the left operand comes from `far`, beyond the second level cache, what later tiles read of it is fetched ahead."""
+    the left operand comes from `far`, beyond the second level cache, what later tiles read of it is fetched ahead. So
+    is the right operand of the next product, with rows as far apart, where `soon` points to it."""
     n, m, k = lengths
     a, b, c = matrices
     if not isinstance(n, str) and n > 1 and not (b.column == 1 and c.column == 1):
@@ -90,21 +92,21 @@ def write(
 
         def turn(index: str) -> None:
             start = code.emit(f"mul nuw nsw i64 {index}, {most}")
-            _columns(code, n, k, start, most, widest, lanes, a, b, c, dtype, add, bias, rows, beside, far)
+            _columns(code, n, k, start, most, widest, lanes, a, b, c, dtype, add, bias, rows, beside, far, soon)
 
         code.loop(whole, turn)
     start = whole * most if whole > 1 else 0
     while start < m:
         vectors = min(widest, -(-(m - start) // lanes))
         width = min(vectors * lanes, m - start)
-        _columns(code, n, k, start, width, vectors, lanes, a, b, c, dtype, add, bias, rows, beside, far)
+        _columns(code, n, k, start, width, vectors, lanes, a, b, c, dtype, add, bias, rows, beside, far, soon)
         start += width
 
 
 def _columns(
     code: Code, n: int | str, k: int | str, start: int | str, width: int, vectors: int, lanes: int, a: Matrix,
     b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: str, known: tuple[int, int] | None, beside: tuple[int, int],
-    far: bool,
+    far: bool, soon: str,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
 
@@ -113,11 +115,12 @@ def _columns(
         out = offset(code, offset(code, c.pointer, first, c.row, dtype), start, 1, dtype)
         right = offset(code, b.pointer, start, 1, dtype)
         more = bias and offset(code, bias, first, 1, dtype)
+        line = soon and offset(code, soon, _number(code, first, count, vectors), lanes, dtype)
 
         def some(index: str | int) -> None:
             columns = offset(code, right, index, beside[1], dtype), offset(code, out, index, width, dtype)
             operands = (left, a), (columns[0], b), (columns[1], c)
-            _tile(code, count, k, width, vectors, lanes, *operands, dtype, add, more, far)
+            _tile(code, count, k, width, vectors, lanes, *operands, dtype, add, more, far, line)
 
         if beside[0] > 1:
             code.loop(beside[0], some)
@@ -144,6 +147,15 @@ def _columns(
         code.loop(full, turn)
     if rest:
         tile(full * rows, rest)
+
+
+def _number(code: Code, first: str | int, rows: int, most: int) -> str | int:
+    """Which tile of so many rows one is, at most the last of so many."""
+    if isinstance(first, int):
+        return min(first // rows, most - 1)
+    number = code.emit(f"udiv i64 {first}, {rows}")
+    below = code.emit(f"icmp ult i64 {number}, {most}")
+    return code.emit(f"select i1 {below}, i64 {number}, i64 {most - 1}")
 
 
 def _tiles(
@@ -184,7 +196,7 @@ def _rows(n: int, vectors: int) -> int:
 
 def _tile(
     code: Code, rows: int, k: int | str, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
-    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str, bias: str, far: bool,
+    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str, bias: str, far: bool, soon: str,
 ) -> None:  # fmt: skip
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
@@ -196,6 +208,8 @@ def _tile(
         a = offset(code, left[0], index, left[1].column, dtype)
         if far:
             _fetch_ahead(code, left, a, index, rows, dtype)
+        if soon:
+            fetch(code, offset(code, soon, index, right[1].row, dtype))
         bs = [
             load_masked(code, offset(code, b, v * lanes, 1, dtype), piece.vector, piece.mask, dtype)
             for v, piece in enumerate(pieces)

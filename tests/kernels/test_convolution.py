@@ -287,7 +287,8 @@ def test_plain_products(size: int, batch: int, wide: bool, dtype: str, monkeypat
 @pytest.mark.parametrize("transposed", ["", "left", "right"])
 @pytest.mark.parametrize("rows", [17, 53])
 def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Panels that are filled together and those left over, deeper than one; in groups of columns, shared by threads or not."""
+    """Panels that are filled together and those left over, deeper than one, or that few rows read where they lie; in groups of
+    columns, shared by threads or not."""
     linear = importlib.import_module("tapenet.kernels.linear")
     depth, columns = 2 * importlib.import_module("tapenet.kernels.panels").DEPTH + 3, 799
     a, b = R.normal(size=(rows, depth)).astype(dtype), R.normal(size=(depth, columns)).astype(dtype)
