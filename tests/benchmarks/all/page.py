@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.benchmarks.all.suites import Suite, suites
-from tests.benchmarks.side_by_side.measure import Result, best, medians
+from tests.benchmarks.side_by_side.measure import ALONE, Result, best, medians
 from tests.benchmarks.side_by_side.report import LIBRARIES, microseconds, table
 
 PAGE = Path(__file__).parents[3] / "docs" / "benchmarks.md"
@@ -124,9 +124,10 @@ def _quotient(q: Result) -> str:
 
 
 def _gains(single: Result | None, several: Result) -> Values:
-    if single is None or single.get("cpu") != several.get("cpu"):
-        return {}
-    before, after = medians(single["times"]), medians(several["times"])
+    """What more threads gain: over one thread in the same rounds or, of figures without these, in another run."""
+    after = medians(several["times"])
+    before = medians(single["times"]) if single and single.get("cpu") == several.get("cpu") else {}
+    before |= {c.removesuffix(ALONE): t for c, t in after.items() if c.endswith(ALONE)}
     return {c: before[c] / after[c] for c in before if c in after}
 
 

@@ -21,7 +21,7 @@ def measure(name: str, candidates: Iterable[str], plan: Plan) -> Result:
         times, errors = steps(package, name, candidates, plan)
         found = result(WORKLOADS[name], times, errors)
         if plan.memory and measurable():
-            found["memory"] = {c: _memory(package, name, c, plan) for c in times}
+            found["memory"] = {c: _memory(package, name, c, plan) for c in candidates if c in times}
     return found
 
 

@@ -32,6 +32,8 @@ Result = dict[str, Any]
 Times = dict[str, list[float]]
 Errors = dict[str, str]
 Bounds = Iterable[Bound]
+#: What is behind a candidate's name where it was measured on one of several threads.
+ALONE = " alone"
 
 
 class Plan(NamedTuple):
@@ -100,7 +102,8 @@ class Process:
 
 
 def steps(package: str, name: str, candidates: Iterable[str], plan: Plan, ranks: int = 0) -> tuple[Times, Errors]:
-    """Microseconds per call of each candidate and round; of what a candidate has beside, by its name and that behind it."""
+    """Microseconds per call of each candidate and round; of what a candidate has beside, by its name and that behind it. Where
+    there are several threads, tapenet's are measured on one too, and ALONE is behind their names."""
     times: Times = {}
     errors: Errors = {}
     numbers, calls = {}, {}
@@ -125,7 +128,10 @@ def steps(package: str, name: str, candidates: Iterable[str], plan: Plan, ranks:
                 time.sleep(0.3 if cores() > 1 else 0)
                 try:
                     for step, n in calls[c].items():
-                        times.setdefault(f"{c} {step}".strip(), []).append(processes[c].ask("run", n, step))
+                        key = f"{c} {step}".strip()
+                        times.setdefault(key, []).append(processes[c].ask("run", n, step))
+                        if cores() > 1 and not ranks and c.startswith("tapenet"):
+                            times.setdefault(key + ALONE, []).append(processes[c].ask("alone", n, step))
                 except Failed as error:
                     errors[c] = str(error)
     return {c: found for c, found in times.items() if c.partition(" ")[0] not in errors}, errors

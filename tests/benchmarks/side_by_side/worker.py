@@ -88,6 +88,19 @@ class Worker:
         self.wait(out)
         return (self.clock() - begin) / calls * 1e6
 
+    def alone(self, calls: int, name: str = "") -> float:
+        """The same on one thread of tapenet's: a gain is measured in the same minute, since a machine that others share has
+        been 1.7 times slower half an hour later, and by the same clock."""
+        from tapenet import set_num_threads
+        from tapenet.llvm import blas
+
+        set_num_threads(1)
+        try:
+            with blas.alone():
+                return self.run(calls, name)
+        finally:
+            set_num_threads(None)
+
     def limit(self) -> dict[str, Any]:
         """The bound from below."""
         found: dict[str, Any] = self._module("limits").limit(self._task())
