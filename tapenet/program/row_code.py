@@ -18,12 +18,14 @@ import numpy as np
 from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.loops import (
     FEW,
+    MASKS,
     VECTOR,
     Code,
     Reducing,
     combiner,
     declarations,
     identity,
+    left_over,
     long_length,
     offset,
     run_length,
@@ -44,11 +46,10 @@ BLOCK = 64
 STRIP, SHARED, MANY = 1024, 256, 1 << 21
 #: Rows side by side that vectors are taken of, with those of segments that follow.
 WIDE = 128
-#: Bytes of the shortest registers with masks; elements that a loop takes in a turn where its length is not known, and of how
-#: many left over masks take no less time. What is left over, up to 63 elements, LLVM would compute one by one: by masks softmax
-#: of rows of 300 takes 0.8 of the time, of rows of 63 or 127, where 15 are left, 0.7. In loops of known length it pays only
-#: where an element costs more than so many additions.
-MASKS, TURN, FEWER, DEAR = 64, 64, 6, 8
+#: Elements that a loop takes in a turn where its length is not known, and of how many left over masks take no less time. What
+#: is left over, up to 63 elements, LLVM would compute one by one: by masks softmax of rows of 300 takes 0.8 of the time, and of
+#: rows of 63 or 127, where 15 are left, 0.7.
+TURN, FEWER = 64, 6
 #: Numbers of a row in a strip that are added up, before what they add up to joins a sum in double precision.
 RUN = 1024
 _DOUBLE = np.dtype(np.float64)
@@ -566,7 +567,8 @@ class RowCode(Code):
         if rows.flat or registers().bytes < MASKS:
             part(0, length, False)
         elif isinstance(length, int):
-            rest = self._left_over(work, length)
+            lanes = registers().bytes // max((r.dtype.itemsize for m in work.plan for r in m.results), default=1)
+            rest = left_over(length, lanes, sum(COST.get(m.name, 1) for m in work.plan))
             part(0, length - rest, False)
             if rest:
                 part(length - rest, rest, True)
@@ -577,14 +579,6 @@ class RowCode(Code):
             whole = self.emit(f"sub nuw nsw i64 {length}, {left}")
             self._where(whole, lambda: part(0, whole, False))
             self._where(left, lambda: part(whole, left, True))
-
-    def _left_over(self, work: Pass, length: int) -> int:
-        """How many elements at the end of a run of known length masks are for: where they are most of a vector, and dear."""
-        if sum(COST.get(m.name, 1) for m in work.plan) <= DEAR:
-            return 0
-        lanes = registers().bytes // max(r.dtype.itemsize for m in work.plan for r in m.results)
-        rest = length % lanes
-        return rest if length > lanes and 3 * rest > 2 * lanes else 0
 
     def _where(self, count: str, work: Callable[[], None]) -> None:
         """Do what there is to do for a number that is not 0."""

@@ -18,6 +18,7 @@ pytest.importorskip("llvmlite")
 
 from tapenet.llvm import loops, toolchain
 from tapenet.llvm.loops import long_length, run_length
+from tapenet.llvm.processor import registers
 from tapenet.program.native import Runner, build
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.native.module import Module
@@ -181,6 +182,13 @@ def test_short_loops_become_vectors(length: int, expected: int) -> None:
     out = b.emit("multiply", b.input(50, length), b.input(length))
     runner = assert_native(b.program(out), integers(50, length), integers(length))
     assert runner.module.text.count("!loop.rolled") == expected
+
+
+@pytest.mark.parametrize(("length", "much"), [(20, False), (31, True), (32, False)])
+def test_what_is_left_over_of_a_vector_is_computed_by_masks(length: int, much: bool) -> None:
+    x = R.normal(size=(6, length)).astype(np.float32)
+    runner = assert_native(program_of(lambda x: F.softmax(x, axis=-1), x), x, rtol=1e-5)
+    assert ("!loop.masked" in runner.module.text) == (much and registers().bytes >= loops.MASKS)
 
 
 BROADCAST = [
