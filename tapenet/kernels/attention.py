@@ -27,6 +27,9 @@ from tapenet.llvm.formulas import FORMATS, call
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.sharing import Shared
 
+Ints = tuple[int, ...]
+#: Of arrays: lengths, bytes from one element to the next along each axis, and bytes of one.
+_Lie = tuple[tuple[Ints, Ints, int], ...]
 #: Rows and columns of a tile of scores, and of the one tile of short sequences: of 128 of 16 vectors of 16 numbers, tiles of 32
 #: take 2.5 times as long.
 BLOCK, SHORT = 32, 16
@@ -39,12 +42,6 @@ def takes(query: np.ndarray, key: np.ndarray, value: np.ndarray) -> bool:
     widths = query.shape[-1], value.shape[-1]
     some = min(*query.shape, *key.shape, *value.shape) > 0
     return bool(some and key.shape[-2] <= LONGEST and max(widths) <= WIDEST)
-
-
-def multiply_adds(query: np.ndarray, key: np.ndarray, value: np.ndarray, causal: bool) -> int:
-    """Those of the forward pass, counting all scores that are seen."""
-    scores = math.prod(query.shape[:-1]) * key.shape[-2]
-    return int(scores * (query.shape[-1] + value.shape[-1]) // (2 if causal else 1))
 
 
 def forward(
@@ -62,20 +59,10 @@ def forward(
     dtype = query.dtype
     out = vectors_like(query, value.shape[-1], dtype)
     sums = vectors_like(query, 2, dtype)
-    rows, columns = query.shape[-2], key.shape[-2]
-    beside = _beside(columns, mask, left)
+    beside = _beside(key.shape[-2], mask, left)
     arrays = (query, key, value, out, sums, *beside)
-    block = _block(rows, columns)
-    run = _forward(query.shape[-1], value.shape[-1], causal, block, dtype.char, *_kinds(mask, left))
-    blocks = -(-columns // block)
-    heads = _heads(*arrays)
-    numbers = _numbers(scale, dropout_p, dtype)
-
-    width, wide = (block * a.shape[-1] * dtype.itemsize for a in (query, value))  # bytes of a block of vectors
-    scratch = blocks * width, blocks * width, blocks * wide, blocks * block * block * dtype.itemsize, width, wide
-    more = [blocks * block * block * a.itemsize for a in beside]
-    arguments = *arrays, heads, numbers, *scratch, block * dtype.itemsize, *more, rows, columns
-    run(len(heads), multiply_adds(query, key, value, causal), *arguments)
+    run, cost, heads, lengths = _plan(_lie(arrays), causal, dtype, _kinds(mask, left))
+    run(len(heads), cost, *arrays, lasting(heads), _numbers(scale, dropout_p, dtype), *lengths)
     return out, sums
 
 
@@ -87,26 +74,44 @@ def backward(
     given = tuple(map(_dense, (g, query, key, value, out, sums)))
     dtype = query.dtype
     found = tuple(vectors_like(a, a.shape[-1], dtype) for a in given[1:4])
-    rows, columns = query.shape[-2], key.shape[-2]
+    columns = key.shape[-2]
     beside = _beside(columns, mask, left)
     if mask_gradient:
         found = *found, vectors_like(query, columns, dtype)
         if causal:
             clear(found[3])
     arrays = (*given, *found, *beside)
-    width, wide = query.shape[-1], value.shape[-1]
-    block = _block(rows, columns)
-    run = _backward(width, wide, causal, block, dtype.char, *_kinds(mask, left), mask_gradient)
-    blocks = -(-columns // block)
-    heads = _heads(*arrays)
-    numbers = _numbers(scale, dropout_p, dtype)
-
-    width, wide, tile = (block * n * dtype.itemsize for n in (width, wide, block))  # bytes of a block
-    scratch = *[blocks * width] * 3, *[blocks * wide] * 3, *[blocks * tile] * 2, width, width, wide, wide
-    more = [blocks * block * block * a.itemsize for a in beside]
-    arguments = *arrays, heads, numbers, *scratch, *more, rows, columns
-    run(len(heads), 5 * multiply_adds(query, key, value, causal) // 2, *arguments)
+    run, cost, heads, lengths = _plan(_lie(arrays), causal, dtype, _kinds(mask, left), mask_gradient)
+    run(len(heads), cost, *arrays, lasting(heads), _numbers(scale, dropout_p, dtype), *lengths)
     return found
+
+
+def _lie(arrays: tuple[np.ndarray, ...]) -> _Lie:
+    """How arrays lie in memory."""
+    return tuple([(a.shape, a.strides, a.itemsize) for a in arrays])
+
+
+@functools.lru_cache(maxsize=128)
+def _plan(
+    lie: _Lie, causal: bool, dtype: np.dtype, kinds: tuple[str, bool], mask_gradient: bool | None = None
+) -> tuple[Shared, int, np.ndarray, Ints]:  # fmt: skip
+    """The code of `forward`, or of `backward` where there may be a gradient by the mask, what is to be shared, `_heads`, and
+    the bytes and lengths that the code is given. Kept, since to find them took a third of the time of a call with 32 vectors
+    of 64 numbers, and a sixth of one with a mask, gradients and 32 heads of 16 of 32."""
+    back = mask_gradient is not None
+    (*lead, rows, width), (*_, columns, _), (*_, wide) = (shape for shape, *_ in lie[back : back + 3])
+    block = _block(rows, columns)
+    blocks = -(-columns // block)
+    beside = [blocks * block * block * itemsize for *_, itemsize in lie[len(lie) - (kinds[0] != "") - kinds[1] :]]
+    cost = math.prod(lead) * rows * columns * (width + wide) // (2 if causal else 1)  # of scores that are seen
+    short, long, tile = (block * n * dtype.itemsize for n in (width, wide, block))  # bytes of a block
+    if back:
+        run = _backward(width, wide, causal, block, dtype.char, *kinds, mask_gradient)
+        scratch = *[blocks * short] * 3, *[blocks * long] * 3, *[blocks * tile] * 2, short, short, long, long
+    else:
+        run = _forward(width, wide, causal, block, dtype.char, *kinds)
+        scratch = blocks * short, blocks * short, blocks * long, blocks * tile, short, long, block * dtype.itemsize
+    return run, 5 * cost // 2 if back else cost, _heads(lie), (*scratch, *beside, rows, columns)
 
 
 def _beside(columns: int, *arrays: np.ndarray | None) -> list[np.ndarray]:
@@ -130,15 +135,16 @@ def _dense(a: np.ndarray) -> np.ndarray:
     return a if a.strides[-1] == a.itemsize else dense(a)
 
 
-def _heads(*arrays: np.ndarray) -> np.ndarray:
+def _heads(lie: _Lie) -> np.ndarray:
     """By head and array, in elements: where it begins, and how far its vectors lie apart; 0 where they are one for all."""
-    first = arrays[0]
-    strides = (
-        (0,) * (first.ndim - a.ndim)
-        + tuple(s // a.itemsize if n > 1 else 0 for n, s in zip(a.shape[:-1], a.strides, strict=False))
-        for a in arrays
-    )
-    return lasting(_places(first.shape[:-2], tuple(strides)))
+    lead, found = lie[0][0][:-2], []
+    for shape, strides, itemsize in lie:
+        *steps, vector = (s // itemsize if n > 1 else 0 for n, s in zip(shape[:-1], strides, strict=False))
+        offsets = np.zeros((), np.int64)
+        for n, step in zip(lead, [0] * (len(lead) - len(steps)) + steps, strict=True):
+            offsets = np.add.outer(offsets, np.arange(n) * step)
+        found.append(np.stack([offsets.reshape(-1), np.full(offsets.size, vector)], -1))
+    return np.ascontiguousarray(np.stack(found, 1), np.int64)
 
 
 def _numbers(scale: float | np.ndarray, dropout_p: float, dtype: np.dtype) -> np.ndarray:
@@ -151,18 +157,6 @@ def _numbers(scale: float | np.ndarray, dropout_p: float, dtype: np.dtype) -> np
 @functools.lru_cache(maxsize=64)
 def _lasting(numbers: tuple[float, ...], dtype: np.dtype) -> np.ndarray:
     return np.array(numbers, dtype)
-
-
-@functools.lru_cache(maxsize=64)
-def _places(lead: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    """The same from the leading lengths, and all strides but the last of each array."""
-    found = []
-    for *steps, vector in strides:
-        offsets = np.zeros((), np.int64)
-        for n, step in zip(lead, steps, strict=True):
-            offsets = np.add.outer(offsets, np.arange(n) * step)
-        found.append(np.stack([offsets.reshape(-1), np.full(offsets.size, vector)], -1))
-    return np.ascontiguousarray(np.stack(found, 1), np.int64)
 
 
 # -- kernels -----------------------------------------------------------------------------------------------------
