@@ -515,7 +515,7 @@ def test_a_long_chain() -> None:
 def test_clusters_nested_deeply(ops: int) -> None:
     pen = Pen()
     x = pen.leaf()
-    for i in range(3000):
+    for i in range(1500):  # deeper than Python calls
         pen.enter("Deep", str(i % 2))
         for _ in range(ops):
             x = pen.op("tanh", x)
