@@ -5,8 +5,9 @@ the user made, the other way round. A product of few rows takes longer so, or pa
 
 from __future__ import annotations
 
-from tapenet.program.ir import Builder, Input, Instruction, Program, Result, Value, repeat, rewrite
+from tapenet.program.ir import Builder, Input, Instruction, Program, Value, repeat, rewrite
 from tapenet.program.layout import Layouts, view
+from tapenet.program.passes.patterns import views_of
 
 #: Rows of a product up to which dense rows are quicker; rows of all turns from which a copy pays; bytes of a matrix up to which
 #: it does. The gradient of an LSTM of 128 units over (50, 5, 64) takes 0.7 of the time, over (24, 4, 64) with 256 units 0.5; in
@@ -26,7 +27,7 @@ def run(loop: Instruction, layouts: Layouts, builder: Builder) -> Instruction:
         if product.name != "dot" or not _pays(product, params["length"]):
             continue
         matrix, turned = product.args[1], product.params.get("tb", False)
-        views = _views(matrix)
+        views = views_of(matrix)
         root = views[0].args[0] if views else matrix
         if root in outside and _across(layouts, outside[root], views, turned):
             if matrix not in copies:
@@ -50,15 +51,6 @@ def run(loop: Instruction, layouts: Layouts, builder: Builder) -> Instruction:
 def _pays(product: Instruction, length: int) -> bool:
     rows = product.results[0].shape[-2]
     return rows <= FEW and rows * length >= ROWS and product.args[1].nbytes <= LARGEST
-
-
-def _views(value: Value) -> list[Instruction]:
-    """The views through which a value shows what lies behind them, that closest to it first."""
-    found: list[Instruction] = []
-    while isinstance(value, Result) and value.instruction.seen_through:
-        found.append(value.instruction)
-        (value,) = value.instruction.args
-    return found[::-1]
 
 
 def _across(layouts: Layouts, source: Value, views: list[Instruction], turned: bool) -> bool:

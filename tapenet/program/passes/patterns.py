@@ -25,6 +25,15 @@ def plain(value: Value) -> Value:
     return value
 
 
+def views_of(value: Value) -> list[Instruction]:
+    """The views through which a value shows what lies behind them, that closest to it first."""
+    found: list[Instruction] = []
+    while isinstance(value, Result) and value.instruction.seen_through:
+        found.append(value.instruction)
+        (value,) = value.instruction.args
+    return found[::-1]
+
+
 def number(value: Value) -> np.generic | None:
     """The NumPy scalar that every element of a value is, where that is known; None elsewhere."""
     while isinstance(value, Result) and value.instruction.name in ("broadcast", "reshape"):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Value, rewrite
-from tapenet.program.passes.patterns import made_by, plain
+from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Value, repeat, rewrite
+from tapenet.program.passes.patterns import made_by, plain, views_of
 
 #: From how many elements on a matrix is worth it, and how often as large as it all products may be.
 _LARGE, _MOST = 256, 4
+#: Of products of slices: elements of a matrix from which this pays, rows of a turn up to which, and elements of all products at
+#: most. A GRUCell of 128 units over 30 turns of one row takes 0.7 of the time, of 16 rows 1.0, with gradients 0.65 and 0.95.
+LEAST, FEW, MOST = 1024, 32, 1 << 20
 
 
 def run(program: Program) -> Program:
-    """Multiply the rows that loops take of an array, turn by turn, by a matrix at once."""
+    """Multiply the rows that loops take of an array, turn by turn, by a matrix at once; slices of few rows too."""
     return rewrite(program, _changed, ("loop",))
 
 
@@ -39,9 +43,14 @@ def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder
     rows = [
         row for row in rows if args[row.matrix].size * _MOST >= args[row.number].shape[0] * row.product.results[0].size
     ]
-    if not rows:
-        return None
     made = {row.product: _all(builder, args, row) for row in rows}
+    given: list[tuple[Value, Value]] = list(zip(body.inputs, args, strict=True))
+    sliced, outside = dict(given[params["carries"] : first]), dict(given[first:])
+    for step in body.body:
+        if step.name == "dot" and step not in made and (found := _slices(builder, step, sliced, outside)) is not None:
+            made[step] = found
+    if not made:
+        return None
     inner = {product: Input(value.shape[1:], value.dtype) for product, value in made.items()}
 
     def change(step: Instruction, given: tuple[Value, ...], within: Builder) -> Answer:
@@ -94,3 +103,27 @@ def _all(builder: Builder, args: tuple[Value, ...], row: _Row) -> Value:
     rows: Value = source if known else builder.emit("take", source, numbers, axis=row.axis)
     flags = {"ta": True} if row.axis == 1 else {}
     return builder.emit("dot", rows, matrix, **flags, **({"tb": True} if row.columns else {}))
+
+
+def _slices(
+    builder: Builder, product: Instruction, sliced: Mapping[Value, Value], outside: Mapping[Value, Value]
+) -> Value | None:
+    """The products of all turns, one behind the other, where each is that of a slice, perhaps repeated, with a matrix from
+    outside of the loop."""
+    (factor, matrix), (result,) = product.args, product.results
+    repeated = made_by(factor, "broadcast")
+    source = plain(factor if repeated is None else repeated.args[0])
+    *batch, n, k = factor.shape
+    views = views_of(matrix)
+    root = views[0].args[0] if views else matrix
+    if source not in sliced or source.size != n * k or not (root in outside or isinstance(root, Constant)):
+        return None
+    length, axis = sliced[source].shape[0], len(batch)
+    if product.params.get("ta") or n > FEW or matrix.size < LEAST or length * result.size > MOST:
+        return None
+    known = {root: outside.get(root, root)}
+    repeat(builder, views, known)
+    rows = builder.broadcast(builder.reshape(sliced[source], (length * n, k)), (*batch, length * n, k))
+    found = builder.emit("dot", rows, known[matrix], **product.params)
+    found = builder.reshape(found, (*batch, length, *result.shape[-2:]))
+    return builder.transpose(found, (axis, *range(axis), axis + 1, axis + 2))

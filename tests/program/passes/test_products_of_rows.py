@@ -58,3 +58,34 @@ def test_rows_are_multiplied_at_once(axis: int, left: bool, turned: bool, known:
 
 def test_a_matrix_that_changes_is_multiplied_turn_by_turn() -> None:
     assert_kept(products_of_rows.run, turns(0, True, False, True, changing=True))
+
+
+def slices(rows: int, batch: int, turned: bool) -> Program:
+    """A loop that adds products of slices of some rows with a part of a matrix, or with several such, to what it carries."""
+    factor = (batch, 40, 30) if turned else (batch, 30, 40)
+    body = Build()
+    total, x, whole = body.input(batch, rows, 40), body.input(rows, 30), body.input(2, *factor)
+    matrix = body.emit("slice", whole, slices=((1, 2, 1), *((0, n, 1) for n in factor)))
+    if batch == 1:
+        product = body.emit("dot", x, body.reshape(matrix, factor[1:]), tb=turned)
+    else:
+        product = body.emit("dot", body.broadcast(x, (batch, rows, 30)), body.reshape(matrix, factor), tb=turned)
+    product = body.reshape(product, total.shape)
+    after = body.emit("tanh", body.emit("add", total, product))
+    b = Build()
+    given = [b.input(batch, rows, 40), b.input(5, rows, 30), b.input(2, *factor)]
+    return b.program(*b.several("loop", *given, body=body.program(after), carries=1, slices=1, length=5))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("turned", [True, False])
+def test_slices_are_multiplied_at_once(rows: int, batch: int, turned: bool) -> None:
+    changed = assert_same(products_of_rows.run, slices(rows, batch, turned), rtol=1e-4)
+    (loop,) = (i for i in changed.body if i.name == "loop")
+    assert [i.name for i in changed.body].count("dot") == 1
+    assert not any(i.name == "dot" for i in loop.params["body"].body)
+
+
+def test_slices_of_many_rows_are_multiplied_turn_by_turn() -> None:
+    assert_kept(products_of_rows.run, slices(products_of_rows.FEW + 1, 1, False))
