@@ -10,7 +10,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.nn.module_tree import walk
 from tapenet.nn.parameter import is_lazy
-from tapenet.nn.placing import placed_by_name
+from tapenet.nn.placing import held, placed_by_name
 from tapenet.ops.tracebacks import boundary
 
 
@@ -52,9 +52,10 @@ def functional_call(module: Module, params: object, *args: object, **kwargs: obj
             if name in given:
                 raise ValueError(f"{title}: {name!r} is given twice")
             given[name] = asarray(value)
-    _check(title, module, given)
-    with placed_by_name(module, given):
-        return module(*args, **kwargs)
+    with held(module):  # or another thread's tensors might be in it when it is looked at
+        _check(title, module, given)
+        with placed_by_name(module, given):
+            return module(*args, **kwargs)
 
 
 def _by_name(tree: object, prefix: str) -> Iterator[tuple[str, object]]:

@@ -51,7 +51,7 @@ def _placed(module: Tree, pairs: Callable[[], list[tuple[Tensor, object]]]) -> I
         module: the module.
         pairs: gives its tensors, each with what comes in its place.
     """
-    with _held(module) as owners:
+    with held(module) as owners:
         replacing = [(own, _fitting(value, own)) for own, value in pairs()]
         new = {id(own): tensor for own, tensor in replacing}
         marks = [(tensor, own._kind) for own, tensor in replacing if tensor._kind is None]
@@ -81,7 +81,7 @@ def _placed(module: Tree, pairs: Callable[[], list[tuple[Tensor, object]]]) -> I
 
 
 @contextmanager
-def _held(module: Tree) -> Iterator[list[Tree]]:
+def held(module: Tree) -> Iterator[list[Tree]]:
     """The module and those in it, which no other thread changes in the block by what is here."""
     owners = [value for _, value in walk(module) if isinstance(value, Tree)]
     with ExitStack() as held:

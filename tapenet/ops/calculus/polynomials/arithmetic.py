@@ -141,6 +141,14 @@ def series_quotient(u: Array, v: Array) -> Array:
     """As many coefficients of the quotient of two power series as there are of the dividend, by back substitution.
 
     Unlike a remainder's, their number does not depend on values.
+
+    Args:
+        u: coefficients of the dividend, a vector, the first ones first.
+        v: those of the divisor, of which the first is not 0.
+
+    >>> import numpy as np, tapenet as tn
+    >>> series_quotient(tn.tensor([1.0, 0.0, 0.0]), np.array([1.0, -0.5]))  # 1 / (1 - x/2) = 1 + x/2 + x²/4 + ...
+    Tensor([1.  , 0.5 , 0.25])
     """
     q: Array = np.polydiv(np.concatenate([u, np.zeros(v.shape[0] - 1, u.dtype)]), v)[0]
     return q
