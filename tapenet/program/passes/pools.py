@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tapenet.program.ir import Answer, Builder, Instruction, Program, Value, rewrite
+import numpy as np
+
+from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Value, rewrite
 from tapenet.program.passes.patterns import made_by, number
 
 _MODULE = "tapenet.ops.layers.pooling.maximum"
@@ -33,18 +35,21 @@ def run(program: Program) -> Program:
             return _summed(builder, args[0], instruction.params["axes"])
         elif instruction in pools:
             best, where = builder.again(instruction, (x[instruction.args[0]],))
-            largest[where] = builder.emit("maximum", best, pools[instruction].args[1])
+            largest[where] = builder.emit("maximum", best, _zero(best))
             return largest[where], where
         elif instruction in gradients:
             g, where = args
-            zero = gradients[instruction].args[2]
-            positive = builder.emit("not_equal", largest[where], zero)
-            return builder.again(instruction, (builder.emit("where", positive, g, zero), where))
+            positive = builder.emit("not_equal", largest[where], _zero(g))
+            return builder.again(instruction, (builder.emit("where", positive, g, _zero(g)), where))
         elif instruction in choices:
             return args[1]
         return None
 
     return rewrite(program, change, ("maximum", "call", "where", "reduce_add"))
+
+
+def _zero(like: Value) -> Value:
+    return Constant(np.zeros((), like.dtype))
 
 
 def _calls(instruction: Instruction, names: tuple[str, ...]) -> bool:
@@ -55,9 +60,9 @@ def _calls(instruction: Instruction, names: tuple[str, ...]) -> bool:
     return op.module == _MODULE and op.name in names
 
 
-def _found(program: Program) -> tuple[dict[Instruction, Instruction], dict[Instruction, Instruction]]:
-    """Poolings, each with the max(x, 0) that it is of, and their gradients, each with the only choice that is made of it, of
-    the elements where max(x, 0) is not 0. Nothing else asks for that.
+def _found(program: Program) -> tuple[set[Instruction], dict[Instruction, Instruction]]:
+    """Poolings of max(x, 0), and their gradients, each with the only choice that is made of it, of the elements where max(x, 0)
+    is not 0. Nothing else asks for that, nor for where the largest are.
 
     The gradient of a window goes to the first of its largest elements. Where that is above 0 it is the same one before
     max(x, 0) and behind; where it is not, the choice is 0 in all of the window.
@@ -70,7 +75,7 @@ def _found(program: Program) -> tuple[dict[Instruction, Instruction], dict[Instr
             masks[i.args[0]] += i.results
         elif i.name == "where":
             choices[i.args[0]].append(i)
-    pools, gradients = {}, {}
+    pools, gradients = set(), {}
     for pool in program.body:
         if not _calls(pool, _POOLS) or len(pool.args) != 1 or pool.params["template"]["dilation"] != 1:
             continue  # all of a window with gaps may be border, which is no element
@@ -79,9 +84,9 @@ def _found(program: Program) -> tuple[dict[Instruction, Instruction], dict[Instr
             continue
         asked = masks[pool.args[0]]
         made = {_gradient(choice, pool): choice for mask in asked for choice in choices[mask]}
-        known = len(made) == sum(uses[mask] for mask in asked) and None not in made
+        known = len(made) == sum(uses[mask] for mask in asked) == uses[pool.results[1]] and None not in made
         if made and known and uses[pool.args[0]] == 1 + len(asked) and all(uses[g.results[0]] == 1 for g in made if g):
-            pools[pool] = relu
+            pools.add(pool)
             gradients.update({g: choice for g, choice in made.items() if g})
     return pools, gradients
 

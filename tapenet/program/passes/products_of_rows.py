@@ -112,11 +112,14 @@ def _slices(
     outside of the loop."""
     (factor, matrix), (result,) = product.args, product.results
     repeated = made_by(factor, "broadcast")
-    source = plain(factor if repeated is None else repeated.args[0])
+    once = factor if repeated is None else repeated.args[0]
+    source = plain(once)
     *batch, n, k = factor.shape
     views = views_of(matrix)
     root = views[0].args[0] if views else matrix
-    if source not in sliced or source.size != n * k or not (root in outside or isinstance(root, Constant)):
+    if source not in sliced or source.size != n * k or once.shape[-2:] not in ((n, k), (k,)):
+        return None  # not a slice, or one that is repeated along a row too
+    if not (root in outside or isinstance(root, Constant)):
         return None
     length, axis = sliced[source].shape[0], len(batch)
     if product.params.get("ta") or n > FEW or matrix.size < LEAST or length * result.size > MOST:

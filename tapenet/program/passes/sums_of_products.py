@@ -68,13 +68,15 @@ def _sum(body: Program, i: int, uses: Mapping[Value, int]) -> _Sum | None:
     outer = made_by(term, "multiply")
     if outer is None or {v.shape for v in outer.args} != {(term.shape[0], 1), (1, term.shape[1])}:
         return None
-    left, right = sorted(outer.args, key=lambda v: v.shape[1])
+    left, right = sorted(outer.args, key=lambda v: v.shape != (term.shape[0], 1))
     return _Sum(plain(left), plain(right), 1)
 
 
 def _pays(found: _Sum, length: int) -> bool:
+    if not 0 < found.rows <= FEW:
+        return False
     p, q = (v.size // found.rows for v in found[:2])
-    return found.rows <= FEW and p * q >= LARGE and length * found.rows * (p + q) <= MOST
+    return p * q >= LARGE and length * found.rows * (p + q) <= MOST
 
 
 def _product(builder: Builder, start: Value, found: _Sum, columns: Mapping[Value, Value]) -> Value:

@@ -17,10 +17,10 @@ from tests.program.passes.programs import FLOAT32, Build, assert_kept, assert_sa
 SHAPE = (2, 3, 6, 7)
 
 
-def step(b: Build, size: int, **options: Any) -> tuple[Value, Value, Value]:
+def step(b: Build, size: int, zero: Value | None = None, **options: Any) -> tuple[Value, Value, Value]:
     """max(x, 0), the largest in each window of it, and the gradient by x."""
-    x = b.input(*SHAPE)
-    relu = b.emit("maximum", x, constant(0))
+    x, zero = b.input(*SHAPE), zero or constant(0)
+    relu = b.emit("maximum", x, zero)
     given = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False} | options
     out = max_pool2d(np.zeros(SHAPE), size, **given).shape
     specs = [Spec(out, FLOAT32), Spec(out, np.dtype(np.uint8))]
@@ -31,7 +31,7 @@ def step(b: Build, size: int, **options: Any) -> tuple[Value, Value, Value]:
         "call", b.input(*out), where, op=max_pool_grad, template=template, specs=[Spec(SHAPE, FLOAT32)]
     )
     mask = b.emit("not_equal", relu, constant(0))
-    return relu, best, b.emit("where", mask, of_elements, constant(0))
+    return relu, best, b.emit("where", mask, of_elements, zero)
 
 
 @pytest.mark.parametrize("options", [{}, {"stride": 1}, {"padding": 1, "stride": 2}, {"ceil_mode": True}])
@@ -43,6 +43,13 @@ def test_the_largest_is_chosen_before_what_is_below_zero_is_left_out(size: int, 
     changed = simplify(assert_same(pools.run, b.program(best, grad), zeros=False))
     elementwise = [i.results[0].shape for i in changed.body if i.kind == "elementwise"]
     assert elementwise == [best.shape] * 3
+
+
+def test_zeros_may_be_as_many_as_elements() -> None:
+    b = Build()
+    _, best, grad = step(b, 2, b.broadcast(constant(0), SHAPE))
+    program = b.program(best, grad)
+    assert assert_same(pools.run, program, zeros=False) is not program
 
 
 def test_a_sum_is_that_of_windows() -> None:
@@ -62,8 +69,8 @@ def test_a_sum_of_what_may_lie_in_a_border_stays() -> None:
 
 
 def test_what_stays() -> None:
-    """max(x, 0) that others read, windows that may lie in the border alone, what another choice is made of, and where there is
-    no gradient."""
+    """max(x, 0) that others read, windows that may lie in the border alone, what another choice is made of, where others ask
+    for the largest's places, and where there is no gradient."""
     b = Build()
     relu, best, grad = step(b, 2)
     assert_kept(pools.run, b.program(best, grad, relu))
@@ -76,6 +83,11 @@ def test_what_stays() -> None:
     assert_kept(
         pools.run, b.program(best, grad, b.emit("where", b.input(*SHAPE, dtype=bool), of_elements, constant(0)))
     )
+    b = Build()
+    _, best, grad = step(b, 2)
+    pool, other = (i for i in b.body if i.name == "call")
+    of_relu = b.emit("call", b.input(*best.shape), pool.results[1], **other.params)
+    assert_kept(pools.run, b.program(best, grad, of_relu))
     b = Build()
     _, best, _ = step(b, 2)
     assert_kept(pools.run, dead.run(b.program(best)))

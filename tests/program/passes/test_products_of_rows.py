@@ -89,3 +89,16 @@ def test_slices_are_multiplied_at_once(rows: int, batch: int, turned: bool) -> N
 
 def test_slices_of_many_rows_are_multiplied_turn_by_turn() -> None:
     assert_kept(products_of_rows.run, slices(products_of_rows.FEW + 1, 1, False))
+
+
+def test_a_slice_that_is_repeated_along_a_row_is_multiplied_turn_by_turn() -> None:
+    """Of as many numbers as a row has."""
+    n = 16
+    body = Build()
+    total, x, matrix = body.input(n, 1, n), body.input(n), body.input(n, n, n)
+    product = body.emit("dot", body.broadcast(body.reshape(x, (n, 1, 1)), (n, 1, n)), matrix)
+    after = body.emit("tanh", body.emit("add", total, product))
+    b = Build()
+    given = [b.input(n, 1, n), b.input(5, n), b.input(n, n, n)]
+    program = b.program(*b.several("loop", *given, body=body.program(after), carries=1, slices=1, length=5))
+    assert_kept(products_of_rows.run, program)

@@ -54,3 +54,21 @@ def test_a_sum_that_turns_read_stays() -> None:
 
 def test_products_of_many_rows_stay() -> None:
     assert_kept(sums_of_products.run, gradients(sums_of_products.FEW + 1, False))
+
+
+@pytest.mark.parametrize("shape", [(300, 1), (1, 300), (16, 20)])
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_columns_times_rows(shape: tuple[int, int], exchanged: bool) -> None:
+    """Also of one number."""
+    body = Build()
+    total, column, row = body.input(*shape), body.input(shape[0], 1), body.input(1, shape[1])
+    product = body.emit("multiply", *((row, column) if exchanged else (column, row)))
+    program = body.program(body.emit("add", total, product))
+    b = Build()
+    given = [b.input(*shape), b.input(6, shape[0], 1), b.input(6, 1, shape[1])]
+    whole = b.program(*b.several("loop", *given, body=program, carries=1, slices=2, length=6))
+    assert assert_same(sums_of_products.run, whole, rtol=1e-4) is not whole
+
+
+def test_products_of_no_rows_stay() -> None:
+    assert_kept(sums_of_products.run, gradients(0, False))
