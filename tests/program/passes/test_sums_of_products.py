@@ -16,15 +16,14 @@ def gradients(rows: int, turned: bool, read: bool = False, zero: bool = False) -
     body = Build()
     state, total = body.input(rows, 16), body.input(*((20, 16) if turned else (16, 20)))
     x, g = body.input(rows, 16), body.input(rows, 20)
-    state = body.emit("multiply", body.emit("tanh", x), state)
-    left: Any = state
+    left: Any = body.emit("multiply", body.emit("tanh", x), state)
     if rows == 1:
         product = body.emit("multiply", body.reshape(left, (16, 1)), g)
     else:
         product = body.emit("dot", left, g, ta=True)
     after = body.emit("add", total, body.transpose(product, (1, 0)) if turned else product)
     more = [body.emit("reduce_add", total, axes=(0, 1))] if read else []
-    program = body.program(state, after, state, *more)
+    program = body.program(left, after, left, *more)
     b = Build()
     start: Any = b.input(*total.shape)
     if zero:
