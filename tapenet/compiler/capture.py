@@ -24,6 +24,7 @@ import numpy as np
 from tapenet.autodiff.node import Leaf, Node, Traced, next_number
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.observe.values import Reached
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement, innermost
@@ -128,7 +129,7 @@ def first_call(
     switches = local.state.now()
     tape = Capture(compiles=True)
     tape.sketches = sketches
-    tape.values.reach(reach.found)
+    tape.values.reached = reached = Reached(reach.found)
     tape.runs_next = take_back or linked
 
     def undo() -> None:
@@ -144,7 +145,7 @@ def first_call(
             fn, keep_grads, linked, innermost.OPS if frozen and (frozen.native or frozen.examples) else ()
         )
         written = [*call.arrays, *(write.target.tensor._data for write in recorded.program.writes)]
-        changed = [a for a in tape.values.changed() if not any(np.may_share_memory(a, w) for w in written)]
+        changed = [a for a in reached.changed() if not any(np.may_share_memory(a, w) for w in written)]
         sketched = tape.sketches
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)

@@ -186,6 +186,50 @@ def test_arrays_from_outside_may_not_be_written(array: np.ndarray, before: bool)
     array[...] = kept  # of a large one nobody knows what it was
 
 
+@pytest.mark.parametrize("array", [SMALL, LARGE])
+def test_arrays_from_outside_may_not_be_written_for_a_while(array: np.ndarray) -> None:
+    """What an op read is what counts, though all is as before in the end."""
+
+    def f(x: Any) -> Any:
+        first = array[0]
+        array[0] = 7
+        y = (x * array).sum()
+        array[0] = first
+        return y
+
+    with pytest.raises(tn.CaptureError, match="while it was captured"):
+        tn.compile(f, backend="numpy")(np.float64(2))
+
+
+@pytest.mark.parametrize("buffer", [np.zeros((4, 10_000)), np.zeros((10_000, 4)).T, np.zeros(40_000).reshape(4, -1)])
+def test_a_view_of_an_array_from_outside_is_its_own_elements(buffer: np.ndarray) -> None:
+    """A loader may write the next batch meanwhile."""
+
+    def f(x: Any) -> Any:
+        buffer[1] += 1
+        return (x * buffer[0, ::-1]).sum()
+
+    run = tn.compile(f, backend="numpy")
+    for value in (1.0, 2.0, 3.0):
+        buffer[0] = value
+        assert run(np.float64(2)).item() == 2 * value * 10_000
+
+    def written(x: Any) -> Any:
+        buffer[0, 3] += 1
+        return (x * buffer[0, ::-1]).sum()
+
+    with pytest.raises(tn.CaptureError, match="while it was captured"):
+        tn.compile(written, backend="numpy")(np.float64(2))
+
+
+def test_arrays_of_no_bytes_may_be_reached() -> None:
+    arrays = [np.zeros(3, "V0"), np.zeros(3, np.dtype([])), np.zeros((0, 3))]
+    run = tn.compile(lambda x: x * len(arrays[0]) + arrays[2].sum(), backend="numpy")
+    no_bytes = arrays[1]
+    other = tn.compile(lambda x: x * len(no_bytes), backend="numpy")
+    assert run(np.float64(2)).item() == other(np.float64(2)).item() == 6
+
+
 def test_arrays_from_outside_are_read_where_they_are() -> None:
     run = tn.compile(lambda x: x * SMALL, backend="numpy")
     for value in (1.0, 2.0, 3.0):

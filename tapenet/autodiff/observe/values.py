@@ -20,7 +20,7 @@ from tapenet.typing import Array
 
 #: Bytes of an array up to which it is copied where nothing is compiled: `tn.vmap` would copy at each call what it reads.
 MOST = 1 << 20
-#: Bytes of all arrays from outside up to which they are summed up before the function runs: about 0.06 s, twice.
+#: Bytes of all arrays from outside up to which they are copied before the function runs.
 REACHED = 1 << 27
 
 
@@ -29,33 +29,19 @@ class Values:
 
     Attributes:
         nodes: those of the tape, to which further ones are appended.
-        reached: what the function reaches from outside, by id; None where nothing is compiled. A program reads such an array
-            at each call where it is, so that one which the function changes is an error.
+        reached: the arrays that the function reaches from outside; None where nothing is compiled. A program reads such an
+            array at each call where it is, so that one which the function changes is an error.
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], reached: Reached | None = None) -> None:
         self.nodes = nodes
-        self.reached: Mapping[int, object] | None = None
+        self.reached = reached
         #: Arrays, their copies, and how many nodes there were when these were made: only later ones can be of them.
         self._copies: dict[int, tuple[Array, Array, int]] = {}
-        #: Of what is reached the sum of its bytes, as it was before the function ran, or when it was first read.
-        self._sums: dict[int, tuple[Array, int]] = {}
-        #: What is reached and read, by id.
-        self._read: set[int] = set()
 
     def inside(self, nodes: Sequence[Node]) -> Values:
         """The same for a tape inside of this one."""
-        made = Values(nodes)
-        made.reached, made._sums, made._read = self.reached, self._sums, self._read
-        return made
-
-    def reach(self, found: Mapping[int, object]) -> None:
-        """Remember what is in arrays that a function reaches, before it runs."""
-        self.reached, left = found, REACHED
-        for array in found.values():
-            if type(array) is np.ndarray and _changes(array) and array.nbytes <= left:
-                left -= array.nbytes
-                self._sums[id(array)] = array, _sum(array)
+        return Values(nodes, self.reached)
 
     def as_given(self, value: Any) -> Any:
         """An argument of a call, with lists as copies; arrays in it are looked at."""
@@ -70,17 +56,15 @@ class Values:
 
     def see(self, array: Array) -> None:
         """Remember what is in an array."""
-        if id(array) in self._sums or not _changes(array):
-            self._read.add(id(array))
+        if not _changes(array):
             return
         found = self._copies.get(id(array))
         if found is not None and _same(array, found[1]):
             return
         if found is not None:
             self._keep(*found)
-        elif self.reached is not None and (id(array) in self.reached or id(owner(array)) in self.reached):
-            self._sums[id(array)] = array, _sum(array)
-            self._read.update((id(array), id(owner(array))))
+        elif self.reached is not None and self.reached.holds(array):
+            self.reached.see(array)
             return
         elif self.reached is None and array.nbytes > MOST:
             return
@@ -92,10 +76,6 @@ class Values:
         """Have the calls so far be of the values that they were given."""
         for array, *_ in list(self._copies.values()):
             self.see(array)
-
-    def changed(self) -> list[Array]:
-        """The arrays that the function reaches and has read, and that are others than before."""
-        return [array for key, (array, before) in self._sums.items() if key in self._read and _sum(array) != before]
 
     def _keep(self, array: Array, copy: Array, first: int) -> None:
         """Have the calls that were given an array since it was copied be of the copy."""
@@ -110,9 +90,67 @@ class Values:
                 node.note(call={name: mapped(swapped, value, Traced) for name, value in node.call.items()})
 
 
+class Reached:
+    """The arrays that a function reaches from outside, as they were before it ran, and which of them it reads.
+
+    Others may write to the same memory meanwhile, a loader to the next batch's part: of a view that is read only its own
+    elements count.
+
+    Args:
+        found: everything that the function reaches, by id.
+    """
+
+    def __init__(self, found: Mapping[int, object]) -> None:
+        self._found = found
+        #: By what owns the memory, and then by array: copies, in the same order of memory.
+        self._before: dict[int, dict[int, tuple[Array, Array]]] = {}
+        #: What is read, by id: the array, and what was in it before; where no copy was made, its sum when it was first read.
+        self._read: dict[int, tuple[Array, Array | int]] = {}
+        #: What had changed when it was first read.
+        self._changed: list[Array] = []
+        left = REACHED
+        for array in found.values():
+            if type(array) is np.ndarray and _changes(array):
+                copies = self._before.setdefault(id(owner(array)), {})
+                if array.nbytes <= left:
+                    left -= array.nbytes
+                    copies[id(array)] = array, array.copy(order="K")
+
+    def holds(self, array: Array) -> bool:
+        """Whether an array is one of those that are reached, or shares their memory."""
+        root = id(owner(array))
+        return root in self._before or root in self._found
+
+    def see(self, array: Array) -> None:
+        """Note that an array is read."""
+        if id(array) not in self._read:
+            before = self._as_before(array)
+            self._read[id(array)] = array, _sum(array) if before is None else before
+            if before is not None and not _same(array, before):
+                self._changed.append(array)
+
+    def changed(self) -> list[Array]:
+        """The arrays that were read, and that are others than before or were so when they were read."""
+        now = [a for a, was in self._read.values() if (_sum(a) != was if isinstance(was, int) else not _same(a, was))]
+        return self._changed + now
+
+    def _as_before(self, array: Array) -> Array | None:
+        """What was in an array before the function ran, as far as that is known."""
+        copies = self._before.get(id(owner(array)), {})
+        if id(array) in copies:
+            return copies[id(array)][1]
+        first, end = np.lib.array_utils.byte_bounds(array)
+        for whole, copy in copies.values():
+            start, stop = np.lib.array_utils.byte_bounds(whole)
+            if whole.flags.forc and start <= first and end <= stop:
+                place = array.__array_interface__["data"][0] - start
+                return np.ndarray(array.shape, array.dtype, copy.ravel("K").view(np.uint8), place, array.strides)
+        return None
+
+
 def _changes(array: Array) -> bool:
     """Whether it can be told of an array that somebody has written to it, and somebody can."""
-    return not array.dtype.hasobject and (array.flags.writeable or array.base is not None)
+    return array.nbytes > 0 and not array.dtype.hasobject and (array.flags.writeable or array.base is not None)
 
 
 def _same(array: Array, copy: Array) -> bool:
