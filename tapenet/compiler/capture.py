@@ -145,7 +145,8 @@ def first_call(
             fn, keep_grads, linked, innermost.OPS if frozen and (frozen.native or frozen.examples) else ()
         )
         written = [*call.arrays, *(write.target.tensor._data for write in recorded.program.writes)]
-        changed = [a for a in reached.changed() if not any(np.may_share_memory(a, w) for w in written)]
+        changed = reached.changed(recorded.drawn.effects)
+        changed = [a for a in changed if not any(np.may_share_memory(a, w) for w in written)]
         sketched = tape.sketches
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)

@@ -29,13 +29,15 @@ class Drawn(NamedTuple):
     anywhere: bool
     #: What the user's ops with an effect were given beside arrays: they change it at each run.
     given: list[object]
+    #: Whether there was an op of the user's with an effect.
+    effects: bool
 
 
 def drawn(nodes: Iterable[Node]) -> Drawn:
     """What recorded ops drew from and change."""
     found: list[np.random.Generator] = []
     given: list[object] = []
-    anywhere = False
+    anywhere = effects = False
     for node in nodes:
         call = node.call or {}
         for body in call.values():
@@ -44,6 +46,7 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
                 found += inside.generators
                 anywhere |= inside.anywhere
                 given += inside.given
+                effects |= inside.effects
         if node.op.random:
             old = sys.modules.get("numpy.random") and any(isinstance(v, np.random.RandomState) for v in call.values())
             anywhere |= users(node.op.__module__) or bool(old)
@@ -52,11 +55,12 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
                 found.append(generator())
         function = call.get("function")
         if isinstance(function, Function) and any(i.effect for i in function.program().body):
-            anywhere = True  # what tn.vmap made calls the user's ops
+            anywhere = effects = True  # what tn.vmap made calls the user's ops
             found.append(generator())
         if node.op.effect and users(node.op.__module__):
             given += [call[name] for name in node.op.options if name in call]
-    return Drawn(found, anywhere, given)
+            effects = True
+    return Drawn(found, anywhere, given, effects)
 
 
 class Watch:

@@ -222,6 +222,24 @@ def test_a_view_of_an_array_from_outside_is_its_own_elements(buffer: np.ndarray)
         tn.compile(written, backend="numpy")(np.float64(2))
 
 
+def test_an_op_with_an_effect_may_write_what_is_read_after_it() -> None:
+    store = np.zeros(100_000)
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        store[0] = x
+        return np.zeros(())
+
+    keep = tn.op(forward, name="keep", effect=True, nondiff=True)
+
+    def f(x: Any) -> Any:
+        keep(x)
+        return (tn.asarray(store) * x).sum()
+
+    run = tn.compile(f, backend="numpy")
+    for value in (1.0, 2.0, 3.0):
+        assert run(np.float64(value)).item() == value * value
+
+
 def test_arrays_of_no_bytes_may_be_reached() -> None:
     arrays = [np.zeros(3, "V0"), np.zeros(3, np.dtype([])), np.zeros((0, 3))]
     run = tn.compile(lambda x: x * len(arrays[0]) + arrays[2].sum(), backend="numpy")

@@ -104,7 +104,7 @@ class Reached:
         self._found = found
         #: By what owns the memory, and then by array: copies, in the same order of memory.
         self._before: dict[int, dict[int, tuple[Array, Array]]] = {}
-        #: What is read, by id: the array, and what was in it before; where no copy was made, its sum when it was first read.
+        #: What is read, by id: the array, and what was in it before; else its sum when it was first read.
         self._read: dict[int, tuple[Array, Array | int]] = {}
         #: What had changed when it was first read.
         self._changed: list[Array] = []
@@ -124,15 +124,17 @@ class Reached:
     def see(self, array: Array) -> None:
         """Note that an array is read."""
         if id(array) not in self._read:
-            before = self._as_before(array)
-            self._read[id(array)] = array, _sum(array) if before is None else before
-            if before is not None and not _same(array, before):
+            was = self._as_before(array)
+            if was is not None and not _same(array, was):
                 self._changed.append(array)
+                was = None
+            self._read[id(array)] = array, _sum(array) if was is None else was
 
-    def changed(self) -> list[Array]:
-        """The arrays that were read, and that are others than before or were so when they were read."""
+    def changed(self, effects: bool) -> list[Array]:
+        """The arrays that were read, and that are others than then or were others than before; with `effects` ops may have
+        changed them before, which do so at each replay."""
         now = [a for a, was in self._read.values() if (_sum(a) != was if isinstance(was, int) else not _same(a, was))]
-        return self._changed + now
+        return now if effects else self._changed + now
 
     def _as_before(self, array: Array) -> Array | None:
         """What was in an array before the function ran, as far as that is known."""
