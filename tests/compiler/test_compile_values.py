@@ -240,8 +240,10 @@ def test_an_op_with_an_effect_may_write_what_is_read_after_it() -> None:
         assert run(np.float64(value)).item() == value * value
 
 
-def test_arrays_of_no_bytes_may_be_reached() -> None:
-    arrays = [np.zeros(3, "V0"), np.zeros(3, np.dtype([])), np.zeros((0, 3))]
+def test_arrays_of_any_dtype_may_be_reached() -> None:
+    texts, records = np.array(["cat", "dog"]), np.zeros(2, "i4,f8")
+    arrays = [np.zeros(3, "V0"), np.zeros(3, np.dtype([])), np.zeros((0, 3)), texts, records]
+    assert values._same(records, records.copy())
     run = tn.compile(lambda x: x * len(arrays[0]) + arrays[2].sum(), backend="numpy")
     no_bytes = arrays[1]
     other = tn.compile(lambda x: x * len(no_bytes), backend="numpy")
