@@ -96,7 +96,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if file := config.getoption("--passed"):
         again = config.getoption("--again")
         passed = set(json.loads(Path(file).read_text(encoding="utf-8")))
-        left = {item for item in items if item.nodeid in passed and zlib.crc32(item.nodeid.encode(), 1) % again}
+        # The quotient by the six below: no other checksum of this kind is independent of it. Of names of half the lengths none
+        # that is sampled would run again.
+        left = {item for item in items if item.nodeid in passed and zlib.crc32(item.nodeid.encode()) // 6 % again}
         config.hook.pytest_deselected(items=[*left])
         items[:] = [item for item in items if item not in left]
     everything = {config.rootpath, config.rootpath / "tests"}
