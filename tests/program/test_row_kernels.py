@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.llvm import loops
 from tapenet.llvm.processor import Registers
 from tapenet.llvm.toolchain import Library
 from tapenet.program import numpy_code, row_code, row_kernels
@@ -98,7 +99,8 @@ def test_forward_and_pullback(name: str, shape: tuple[int, ...], dtype: str) -> 
 
 def test_masks_are_for_what_is_left_over(monkeypatch: pytest.MonkeyPatch) -> None:
     def masked(f: Callable[..., Any], length: int, width: int) -> bool:
-        monkeypatch.setattr(row_code, "registers", lambda: Registers(width, 32))
+        for module in (row_code, loops):
+            monkeypatch.setattr(module, "registers", lambda: Registers(width, 32))
         made = program(f, [np.empty((3, length), np.float32)])
         return ".masked" in RowCode(by_rows(made)).text()
 

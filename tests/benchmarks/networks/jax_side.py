@@ -49,7 +49,7 @@ ACTIVATIONS = {
 
 def build(task: Network, how: str) -> Candidate:
     """The task under jit; there is one way, so `how` is empty."""
-    parameters = [jnp.asarray(channels_last(p)) for p in task.parameters()]
+    parameters = [jnp.asarray(channels_last(p), jnp.float32) for p in task.parameters()]
     x, target = (jnp.asarray(a.transpose(0, 2, 3, 1) if a.ndim == 4 else a) for a in task.data())
     channels = list(normalised(task.layers))
     running = [(jnp.zeros(c), jnp.ones(c)) for c in channels]

@@ -129,7 +129,7 @@ def test_which_products_are_written_here(monkeypatch: pytest.MonkeyPatch) -> Non
     assert fit(1, 2, 4)
     assert fit(1000, 100, 100)
     assert not fit(4, 2, 3)  # not a vector of columns
-    assert not fit(3, 2, 4)  # few rows: nothing is loaded for several
+    assert fit(3, 2, 4)
     assert not fit(4, 1, 4)  # an outer product
     assert not fit(4, 400, 400)  # does not stay in the cache
     columns = ((1, 5), (1, 6), (1, 5))

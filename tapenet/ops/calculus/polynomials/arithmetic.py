@@ -128,6 +128,7 @@ def _series_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Arr
 
 
 @op(
+    label="÷",
     opaque="a division, whose remainder is as long as values decide",
     joint=_series_rule,
     gradients="u: g divided by v from the end; v: −(g by u) convolved with q reversed",
