@@ -368,7 +368,10 @@ class _Recording:
             if use.entry_read:
                 (plan.absent if use.before is None else plan.entries).append(target)
             if use.is_entry:  # read at most
-                leaf.grad = use.before
+                if (
+                    leaf.grad is not None and self.tape.origin(leaf.grad) is use.before
+                ):  # else another thread has set it
+                    leaf.grad = use.before
                 continue
             # A call that adds to the gradient of the call before needs that, even if an optimizer has used it.
             kept = keep_grads or use.user_read or use.entry_read or not use.consumed

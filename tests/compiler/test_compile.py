@@ -588,6 +588,21 @@ def test_gradients_that_nobody_uses_accumulate_as_in_eager(compiled: Compile) ->
     assert len(f.variants) == 2
 
 
+def test_a_gradient_that_is_read_alone_stays_as_another_thread_sets_it() -> None:
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    w.grad = np.ones(2)
+
+    def f(x: Any) -> Any:
+        y = w.grad * x
+        other = threading.Thread(target=setattr, args=(w, "grad", None))
+        other.start()
+        other.join()
+        return y
+
+    tn.compile(f, backend="numpy")(np.ones(2))
+    assert w.grad is None
+
+
 @backends
 def test_who_holds_a_gradient_sees_what_becomes_of_it_as_in_eager(compiled: Compile) -> None:
     """What a second backward pass adds, and clipping; what was computed with it before stays."""
