@@ -368,9 +368,8 @@ class _Recording:
             if use.entry_read:
                 (plan.absent if use.before is None else plan.entries).append(target)
             if use.is_entry:  # read at most
-                if (
-                    leaf.grad is not None and self.tape.origin(leaf.grad) is use.before
-                ):  # else another thread has set it
+                # Else another thread has set it.
+                if leaf.grad is not None and self.tape.origin(leaf.grad) is use.before:
                     leaf.grad = use.before
                 continue
             # A call that adds to the gradient of the call before needs that, even if an optimizer has used it.

@@ -166,7 +166,5 @@ def _sum(array: Array) -> int:
 
 def _bits(array: Array) -> Array:
     """The bytes of an array in its order, by eights if they can be: of what is one run of them without a copy."""
-    found = (
-        np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    )  # first: 12 bytes, of a text or record, are no eights
+    found = np.ascontiguousarray(array).reshape(-1).view(np.uint8)  # 12 bytes of a text or record are no eights
     return found if array.nbytes % 8 else found.view(np.uint64)
