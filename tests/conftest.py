@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
 import os
 import signal
@@ -75,8 +76,9 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """How many processes `-n auto` means: one more than there are processors, since tests wait for other processes, browsers
-    and timeouts a quarter of their time; few, since each collects every test and comes to take a gigabyte or two."""
-    return min(processors() + 1, 4)
+    and timeouts a quarter of their time; none more where MPI is there, whose ranks compute while they wait; few, since each
+    collects every test and comes to take a gigabyte or two."""
+    return min(processors() + (importlib.util.find_spec("mpi4py") is None), 4)
 
 
 @pytest.hookimpl(optionalhook=True)
