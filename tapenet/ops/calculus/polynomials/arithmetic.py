@@ -148,6 +148,7 @@ def series_quotient(u: Array, v: Array) -> Array:
         v: those of the divisor, of which the first is not 0.
 
     >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.calculus.polynomials.arithmetic import series_quotient
     >>> series_quotient(tn.tensor([1.0, 0.0, 0.0]), np.array([1.0, -0.5]))  # 1 / (1 - x/2) = 1 + x/2 + x²/4 + ...
     Tensor([1.  , 0.5 , 0.25])
     """
