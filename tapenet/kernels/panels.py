@@ -77,8 +77,8 @@ def write(
     `turned` it is computed as the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n
     and k may be registers of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another
     are computed, both multiples of a panel's width, or the other beyond the last. `rows` and `far` as for `gemm.write`. Where m
-    is counted as the code runs, so many columns are `left` over behind whole panels. Panels that `lie` are read where
-    they are, rows of b."""
+    is counted as the code runs, so many columns are `left` over behind whole panels. If they `lie`, panels are
+    read where they are, in rows of b."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:

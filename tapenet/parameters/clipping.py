@@ -113,7 +113,7 @@ def clip_grad_value(params: Parameters, value: float) -> None:
             mutation.wrote(grad._data, "clip_grad_value")
         else:
             clipped: Any = np.clip(grad, -value, value)
-            _set(param, clipped)
+            _set(param, clipped, "clip_grad_value")
 
 
 def scale_gradient(param: Tensor, grad: Tensor, factor: Array | float, by: str) -> Tensor:
@@ -123,16 +123,16 @@ def scale_gradient(param: Tensor, grad: Tensor, factor: Array | float, by: str) 
         mutation.wrote(grad._data, by)
         return grad
     scaled: Tensor = grad * factor
-    _set(param, scaled)
+    _set(param, scaled, by)
     return scaled
 
 
-def _set(param: Tensor, grad: Tensor) -> None:
+def _set(param: Tensor, grad: Tensor, by: str) -> None:
     """Set a gradient anew. While a step is captured those who hold it see that, as if it were changed in place."""
     capture, leaf = capturing(), param._node
     if capture is not None and isinstance(leaf, Leaf):
         capture.sets_grad(leaf, adds=True)
-        if capture.changes_grad(leaf, grad.astype(param.dtype)):
+        if capture.changes_grad(leaf, grad.astype(param.dtype), by):
             return
     param.grad = grad
 

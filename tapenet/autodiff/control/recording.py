@@ -123,6 +123,7 @@ def settle(capture: Capture, outs: Sequence[Tensor], bodies: Sequence[Body], lef
     for leaf, g in left.items():
         uses = [each.grads[leaf] for each in bodies if leaf in each.grads]
         leaf.grad = uses[0].before
+        # Who held it before sees what was added; of one that was set anew there is another tensor.
         if leaf.grad is None or any(use.replaced for use in uses) or not capture.changes_grad(leaf, g):
             leaf.grad = g
     for each in bodies:

@@ -441,14 +441,14 @@ class Capture(Tape):
         if self.outer is not None:
             self.outer.sets_grad(leaf, adds=adds, clears=clears)
 
-    def changes_grad(self, leaf: Leaf, made: Any) -> bool:
+    def changes_grad(self, leaf: Leaf, made: Any, by: str = "backward()") -> bool:
         before = leaf.grad
         if made._node is not None or before is None or self.gave(leaf, before):
             return False
         trace, origin = before._trace, self.origin(before)
         for handle in (before, *[ref() for ref in self._detached]):
             if handle is not None and handle._trace is trace and (trace is not None or self.origin(handle) is origin):
-                handle._become(made, "backward()")
+                handle._become(made, by)
         return True
 
     def gave(self, leaf: Leaf, grad: Tensor) -> bool:

@@ -71,8 +71,9 @@ class Layer:
     def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
         """Called before a leaf's gradient is added to, set to None, or replaced."""
 
-    def changes_grad(self, leaf: Leaf, made: BaseTensor) -> bool:
-        """Called with what a leaf's gradient is to become in place: whether all that hold the gradient hold that now."""
+    def changes_grad(self, leaf: Leaf, made: BaseTensor, by: str = "backward()") -> bool:
+        """Called with what a leaf's gradient is to become in place, and by what: whether all that hold the gradient hold that
+        now."""
         return False
 
     def unsupported(self, name: str) -> Exception | None:

@@ -333,4 +333,5 @@ def builtin(name: str, address: int, table: object) -> Callable[..., tuple[Array
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_char_p, ctypes.py_object, ctypes.py_object]
-    return make(method, table, (method, encoded))  # type: ignore[no-any-return]
+    function: Callable[..., tuple[Array, ...] | NotImplementedType] = make(method, table, (method, encoded))
+    return function

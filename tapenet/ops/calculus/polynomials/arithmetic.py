@@ -139,13 +139,16 @@ def _series_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Arr
     ],
 )
 def series_quotient(u: Array, v: Array) -> Array:
-    """As many coefficients of the quotient of two power series as there are of the dividend, by back substitution.
+    """The first coefficients of the quotient of two power series, by back substitution.
 
-    Unlike a remainder's, their number does not depend on values.
+    There are as many as the dividend has, whatever the values: a remainder's number depends on them.
 
     Args:
         u: coefficients of the dividend, a vector, the first ones first.
         v: those of the divisor, of which the first is not 0.
+
+    Returns:
+        a vector as long as `u`.
 
     >>> import numpy as np, tapenet as tn
     >>> from tapenet.ops.calculus.polynomials.arithmetic import series_quotient

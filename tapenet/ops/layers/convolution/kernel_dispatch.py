@@ -124,7 +124,8 @@ def add_bias(out: Array, bias: Array, axes: int, work: int) -> bool:
         return False
     rows = out if out.ndim == axes + 1 else np.moveaxis(out, 0, -1)
     if rows.flags.c_contiguous:
-        _modules()[3].add_to_rows(rows.reshape(len(rows), -1), np.ascontiguousarray(bias))
+        *_, moves = _modules()
+        moves.add_to_rows(rows.reshape(len(rows), -1), np.ascontiguousarray(bias))
     return rows.flags.c_contiguous
 
 
