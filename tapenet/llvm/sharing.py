@@ -19,7 +19,7 @@ from tapenet.llvm import rehearsal, toolchain, workers
 from tapenet.llvm.addresses import address
 
 if TYPE_CHECKING:
-    from tapenet.llvm.toolchain import Library
+    from tapenet.llvm.toolchain import Library, Piece
 
 #: Multiply-adds of a part at least, of which a processor does so many in a cycle; and of work that wakes nobody.
 PART, AWAKE = 32 * workers.PART, 32 * workers.AWAKE
@@ -196,10 +196,21 @@ class Shared:
             workers.share(self._function, at, count, threads)
 
 
-def named(symbol: str) -> bool:
-    """Whether other code may call code by this name from now on: there is such code in this process."""
+def named(symbol: str, pieces: Sequence[Piece] = ()) -> bool:
+    """Whether other code may call code by this name from now on: there is such code in this process, or the cache has these
+    pieces of it."""
     found = _named.get(symbol)
-    return found is not None and bool(found.symbol())
+    if found is not None:
+        found.symbol()
+    elif symbol not in _lasting and pieces and (library := toolchain.load(pieces)) is not None:
+        _lasting[symbol] = library
+        toolchain.symbols[symbol] = library.address(f"{symbol.rpartition('_')[0]}_part")
+    return symbol in _lasting
+
+
+def pieces(symbol: str) -> Sequence[Piece]:
+    """What such code is made of."""
+    return _lasting[symbol].pieces
 
 
 #: Code that other code may call, by its name there; and what of it is called.

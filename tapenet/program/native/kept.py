@@ -92,9 +92,9 @@ def find(key: Key) -> Kept | None:
         return None
     said = json.loads(data)
     workers.declaration()
-    if not all(map(sharing.named, said["calls"])):
+    if not all(sharing.named(name, _pieces(pieces)) for name, pieces in said["calls"]):
         return None
-    library = toolchain.load([Piece(*piece) for piece in said["pieces"]])
+    library = toolchain.load(_pieces(said["pieces"]))
     if library is None:
         return None
     outputs = [Value(v.shape, v.dtype) for v in key.program.outputs]
@@ -150,9 +150,13 @@ def keep(key: Key, module: Module, outline: Outline, library: Library, text: str
         "arena": outline.arena_bytes,
         "alone": outline.alone,
         "pieces": library.pieces,
-        "calls": calls,
+        "calls": [(name, sharing.pieces(name)) for name in calls],
     }
     toolchain.keep(f"{key.text}.json", json.dumps(said).encode())
+
+
+def _pieces(said: list[Any]) -> list[Piece]:
+    return [Piece(*piece) for piece in said]
 
 
 def _around() -> dict[str, object]:
