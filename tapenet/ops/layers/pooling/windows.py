@@ -33,7 +33,7 @@ class Windows(Record):
     apart: bool  # no two windows overlap
     whole: bool  # there is one window, which is all of x
     along: list[list[slice]]  # by axis: for each offset within a window, where it lies in all windows
-    parts: list[list[Index]]  # the same as indices into x, from the last axis to the first
+    parts: list[list[Index]]  # the same as indices into x
 
     def around(self, x: Array, lengths: Shape) -> Shape:
         """The shape of x with other lengths of the axes that windows cover."""
@@ -90,8 +90,8 @@ def _windows_of(
         whole=kernel == size and max(out) == 1 and padded == size,
         along=along,
         parts=[
-            [(Ellipsis, index, *[slice(None)] * after) for index in indices]
-            for after, indices in enumerate(along[::-1])
+            [(Ellipsis, index, *[slice(None)] * (axes - axis)) for index in indices]
+            for axis, indices in enumerate(along, 1)
         ],
     )
 
