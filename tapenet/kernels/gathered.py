@@ -262,7 +262,8 @@ def _sum_kernel(
             left = weight.moved(lead * by_out + g * per_group)
             panel = buffer.shaped(1, pitch)
 
-            result, start = gemm.Matrix(target.pointer, target.strides[0], 1), bias.at(first_out)
+            result = gemm.Matrix(target.pointer, target.strides[0], 1)
+            start = gemm.Matrix(bias.at(first_out), 1, 0)
             block = gemm.Matrix(panel.pointer, pitch, 1)
             if seen == "whole":
                 number = len(shape.taps)

@@ -225,7 +225,8 @@ def _product(
     inputs: int, columns: int, turned: bool, packed: bool, biased: bool, char: str, far: bool = False, lie: bool = False
 ) -> Shared:  # fmt: skip
     """Of a kind of columns: how many there are is the last argument. Inputs are known, so that rows of x need no registers.
-    `far` and `lie` as for `panels.write`."""
+    `far` and `lie` as for `panels.write`. A bias is added in registers: where it was written to the result first, (10000, 16)
+    times (16, 16) took 1.5 times as long, (100000, 8) times (8, 32) 2.7 times, (1024, 256) times (256, 1024) 1.12 times."""
     k = Kernel("linear", char, vectors=True)
     x, weight, bias, out = k.array(1, inputs), k.array(1), k.array(1), k.array(1)
     n, tall, wide = k.integer(), k.integer(), gemm.across(ROWS, k.dtype)
@@ -234,13 +235,8 @@ def _product(
     right = gemm.Matrix(weight.pointer, 1, inputs) if turned else gemm.Matrix(weight.pointer, row, 1)
     for first, count, within in _cut(k, n, outputs, tall, k.range()):
         matrices = [gemm.Matrix(x.at(first), inputs, 1), right, gemm.Matrix(out.at(first * outputs), row, 1)]
-        if biased:  # the product is added to it
-            start = within[0] * wide
-            bytes = (_least(within[1] * wide, outputs) - start) * k.dtype.itemsize
-            for line in k.turns(first + count, first):
-                k.copy(bias.at(start), out.at(line * outputs + start), bytes)
-        depth = inputs if packed else k.opaque(inputs)
-        _write(k, (count.name, outputs, depth), matrices, packed, biased, within, columns % wide, far, lie)
+        depth, more = inputs if packed else k.opaque(inputs), bias.pointer if biased else ""
+        _write(k, (count.name, outputs, depth), matrices, packed, False, within, columns % wide, far, lie, more)
     return k.shared()
 
 
@@ -430,7 +426,7 @@ def _name(length: Index) -> int | str:
 
 def _write(
     k: Kernel, lengths: tuple[str, Index, int | str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
-    within: tuple[Value, Value], left: int, far: bool = False, lie: bool = False,
+    within: tuple[Value, Value], left: int, far: bool = False, lie: bool = False, bias: str = "",
 ) -> None:  # fmt: skip
     """The pieces beside each other of a product, of which the last has so many columns if it has fewer than the others."""
     n, m, depth = lengths
@@ -445,12 +441,13 @@ def _write(
         for i in k.turns(panels.over(end - begin, group)):
             first = begin + i * group
             columns = first * wide, _least(_least(first + group, end) * wide, m)
-            panels.write(k, lengths, matrices, add, columns=columns, left=left, far=far, lie=lie)
+            panels.write(k, lengths, matrices, add, columns=columns, left=left, far=far, lie=lie, bias=bias)
         return
     a, b, c = matrices
     for start, width in _columns(k, m, wide, within, left):
         right, out = (gemm.Matrix(offset(k, x.pointer, start.name, 1, k.dtype), x.row, 1) for x in (b, c))
-        gemm.write(k, (n, width, depth), [a, right, out], k.dtype, add)
+        more = gemm.Matrix(offset(k, bias, start.name, 1, k.dtype), 0, 1) if bias else None
+        gemm.write(k, (n, width, depth), [a, right, out], k.dtype, add, more)
 
 
 def _columns(

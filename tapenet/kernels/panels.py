@@ -71,14 +71,14 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 def write(
     k: Kernel, lengths: tuple[int | str, Index, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
     columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None, left: int = 0,
-    far: bool = False, lie: bool = False,
+    far: bool = False, lie: bool = False, bias: str = "",
 ) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are a, b and c. With
     `turned` it is computed as the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n
     and k may be registers of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another
     are computed, both multiples of a panel's width, or the other beyond the last. `rows` and `far` as for `gemm.write`. Where m
     is counted as the code runs, so many columns are `left` over behind whole panels. If they `lie`, panels are
-    read where they are, in rows of b."""
+    read where they are, in rows of b. Where c is not added to, `bias` may point to a number for each column that is."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
@@ -113,7 +113,8 @@ def write(
                 at = offset(k, right.pointer, start.name, 1, k.dtype)
                 panel, soon = gemm.Matrix(at, b.row, 1), offset(k, at, wide, 1, k.dtype)
             matrices, others = [above, panel, out], (number, deep * wide)
-            gemm.write(k, lengths, matrices, k.dtype, more, rows=rows, beside=others, far=far, soon=soon)
+            add_to = gemm.Matrix(offset(k, bias, start.name, 1, k.dtype), 0, 1) if bias else None
+            gemm.write(k, lengths, matrices, k.dtype, more, add_to, rows, others, far, soon)
 
         whole: Index = m // wide * wide if isinstance(m, int) else m - left
         rest = m % wide if isinstance(m, int) else left

@@ -70,16 +70,17 @@ def tall(n: int, dtype: DType) -> int:
 
 def write(
     code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str,
-    bias: str = "", rows: tuple[int, int] | None = None, beside: tuple[int, int] = (1, 0), far: bool = False,
+    bias: Matrix | None = None, rows: tuple[int, int] | None = None, beside: tuple[int, int] = (1, 0), far: bool = False,
     soon: str = "",
 ) -> None:  # fmt: skip
     """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are
     a, b and c. The lengths n and k may be registers of the running code, k with a number of at least 1; then b and c have
-    dense rows. Where c is not added to, `bias` may point to a number for each row that is; b and c have dense rows too. `rows`
-    are those of a tile, and those left over behind all tiles, where n is a register and they are known. With `beside` the
-    result has so many times the columns, and what the right operand has for the next ones lies so many numbers behind. Where
-    the left operand comes from `far`, beyond the second level cache, what later tiles read of it is fetched ahead. So
-    is the right operand of the next product, with rows as far apart, where `soon` points to it."""
+    dense rows. Where c is not added to, a `bias` may be: a number for each row or each column, with a stride of 0 along the
+    other axis; b and c have dense rows too. `rows` are those of a tile, and those left over behind all tiles, where n is a
+    register and they are known. With `beside` the result has so many times the columns, and what the right operand has for
+    the next ones lies so many numbers behind. Where the left operand comes from `far`, beyond the second level cache, what
+    later tiles read of it is fetched ahead. So is the right operand of the next product, with rows as far apart, where
+    `soon` points to it."""
     n, m, k = lengths
     a, b, c = matrices
     if not isinstance(n, str) and n > 1 and not (b.column == 1 and c.column == 1):
@@ -105,8 +106,8 @@ def write(
 
 def _columns(
     code: Code, n: int | str, k: int | str, start: int | str, width: int, vectors: int, lanes: int, a: Matrix,
-    b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: str, known: tuple[int, int] | None, beside: tuple[int, int],
-    far: bool, soon: str,
+    b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: Matrix | None, known: tuple[int, int] | None,
+    beside: tuple[int, int], far: bool, soon: str,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
 
@@ -114,12 +115,15 @@ def _columns(
         left = offset(code, a.pointer, first, a.row, dtype)
         out = offset(code, offset(code, c.pointer, first, c.row, dtype), start, 1, dtype)
         right = offset(code, b.pointer, start, 1, dtype)
-        more = bias and offset(code, bias, first, 1, dtype)
         line = soon and offset(code, soon, _number(code, first, count, vectors), lanes, dtype)
 
         def some(index: str | int) -> None:
             columns = offset(code, right, index, beside[1], dtype), offset(code, out, index, width, dtype)
             operands = (left, a), (columns[0], b), (columns[1], c)
+            more = bias
+            if bias is not None:
+                at = offset(code, offset(code, bias.pointer, first, bias.row, dtype), start, bias.column, dtype)
+                more = bias._replace(pointer=offset(code, at, index, width * int(bias.column), dtype))
             _tile(code, count, k, width, vectors, lanes, *operands, dtype, add, more, far, line)
 
         if beside[0] > 1:
@@ -196,7 +200,8 @@ def _rows(n: int, vectors: int) -> int:
 
 def _tile(
     code: Code, rows: int, k: int | str, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
-    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str, bias: str, far: bool, soon: str,
+    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str, bias: Matrix | None, far: bool,
+    soon: str,
 ) -> None:  # fmt: skip
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
@@ -227,18 +232,25 @@ def _tile(
             for v in range(vectors):
                 fetch(code, offset(code, line, v * lanes, 1, dtype), writes=True)
     code.loop(k, step, [cell for row in sums for cell in row])
+    befores = ["zeroinitializer"] * vectors
+    if bias is not None and not bias.row:
+        befores = [
+            load_masked(code, offset(code, bias.pointer, v * lanes, 1, dtype), piece.vector, piece.mask, dtype)
+            for v, piece in enumerate(pieces)
+        ]
     for r, row in enumerate(sums):
         line = offset(code, out[0], r, out[1].row, dtype)
-        number = code.emit(f"load {t}, ptr {offset(code, bias, r, 1, dtype)}") if bias else ""
-        for v, (cell, piece) in enumerate(zip(row, pieces, strict=True)):
+        if bias is not None and bias.row:
+            number = code.emit(f"load {t}, ptr {offset(code, bias.pointer, r, bias.row, dtype)}")
+            befores = [spread(code, number, t, piece.lanes) for piece in pieces]
+        for v, (cell, piece, before) in enumerate(zip(row, pieces, befores, strict=True)):
             found, place = cell.register, offset(code, line, v * lanes, 1, dtype)
-            before = spread(code, number, t, piece.lanes) if bias else "zeroinitializer"
             if add:  # at the end: what is there may be a long sum, and rounding would then cost each product
                 there = load_masked(code, place, piece.vector, piece.mask, dtype)
                 if isinstance(add, str):
                     there = code.emit(f"select i1 {add}, {piece.vector} {there}, {piece.vector} {before}")
                 before = there
-            if add or bias:
+            if add or bias is not None:
                 found = code.emit(f"fadd {piece.vector} {before}, {found}")
             store_masked(code, found, place, piece.vector, piece.mask, dtype)
 
