@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib.util
 import json
 import os
 import signal
 import sys
-import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--again", type=int, default=10, metavar="N", help="which part of the tests named by --passed runs"
     )
+    parser.addoption("--salt", default="", help="any text: with another, another part runs again")
 
 
 class _Passed:
@@ -91,24 +93,31 @@ def pytest_xdist_setupnodes() -> None:
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 
+def _number(text: str) -> int:
+    """A number that is the same in every process, and of texts that are alike another one."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A run of all tests has of those marked `sampled` a fixed sixth, and the rest counts as slow. Whoever names a file or
-    a word gets each. With `--passed`, most of what is named there is left out."""
+    """A run of all tests has of one with more than eight cases eight and an eighth of the others, always the same; the rest
+    counts as slow. Whoever names a file or a word gets each. With `--passed`, most of what is named there is left out."""
+    everything = {config.rootpath, config.rootpath / "tests"}
+    if not config.option.keyword and all(config.invocation_params.dir / arg in everything for arg in config.args):
+        cases = defaultdict(list)
+        for item in items:
+            if not item.get_closest_marker("slow"):
+                cases[item.nodeid.partition("[")[0]].append(item)
+        for of_one in cases.values():
+            of_one.sort(key=lambda item: _number(item.nodeid))
+            for item in of_one[8 + max(len(of_one) - 8, 0) // 8 :]:
+                item.add_marker(pytest.mark.slow)
     if file := config.getoption("--passed"):
-        again = config.getoption("--again")
+        again, salt = config.getoption("--again"), config.getoption("--salt")
         passed = set(json.loads(Path(file).read_text(encoding="utf-8")))
-        # The quotient by the six below: no other checksum of this kind is independent of it. Of names of half the lengths none
-        # that is sampled would run again.
-        left = {item for item in items if item.nodeid in passed and zlib.crc32(item.nodeid.encode()) // 6 % again}
+        left = {item for item in items if item.nodeid in passed and _number(salt + item.nodeid) % again}
         config.hook.pytest_deselected(items=[*left])
         items[:] = [item for item in items if item not in left]
-    everything = {config.rootpath, config.rootpath / "tests"}
-    if config.option.keyword or any(config.invocation_params.dir / arg not in everything for arg in config.args):
-        return
-    for item in items:
-        if item.get_closest_marker("sampled") and zlib.crc32(item.nodeid.encode()) % 6:
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -59,6 +59,7 @@ def test_networks_do_the_same_work_in_each_library(name: str, peer: str) -> None
     assert all(abs(last[0] / first[0] - 1) > 2e-3 for first, *_, last in found.values()), found
 
 
+@pytest.mark.slow
 def test_all_measures_parts_and_makes_a_page_of_them(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.all", "--rounds", "1", "--seconds", "0.01", "--threads", "1"]
     command += ["--folder", str(tmp_path), "--candidates", "tapenet-eager", "numpy"]

@@ -132,6 +132,7 @@ def test_pictures_name_files_as_they_lie_in_the_project(picture: Path) -> None:
         assert not Path(place).is_absolute(), place
 
 
+@pytest.mark.slow
 def test_the_picture_of_the_architecture_is_of_this_one(tmp_path: Path) -> None:
     """Its folders and arrows: numbers of files and lines change with every commit."""
     made = architecture.picture().save(tmp_path / "architecture.svg")
@@ -167,7 +168,6 @@ def nothing_collected() -> Iterator[None]:
 @pytest.mark.parametrize(
     "name", sorted({m.name for m in pkgutil.walk_packages(tapenet.__path__, "tapenet.")} - _ELSEWHERE)
 )
-@pytest.mark.sampled
 def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # Ops that an example defines are none of the package's.

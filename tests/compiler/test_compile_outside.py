@@ -673,6 +673,7 @@ class _Stop(BaseException):
     """Like an interrupt."""
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_point_of_a_capture_is_put_back() -> None:
     """An exception at many of the instructions of what records and puts back: the call was not made at all, or done."""
     files = tuple(

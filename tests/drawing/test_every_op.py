@@ -34,7 +34,6 @@ def pictures(name: str) -> list[Any]:
     return [tn.draw(lambda *args, call=call: op(*args, **call.kwargs), *call.args, backward=True) for call in calls]
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", OPS)
 def test_labels_are_what_a_person_writes(name: str) -> None:
     for picture in pictures(name):
@@ -45,7 +44,6 @@ def test_labels_are_what_a_person_writes(name: str) -> None:
                 assert not re.search(r"_|lambda|object|function", vertex.title), vertex.title
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", OPS)
 def test_every_sample_as_text(name: str, tmp_path: Path) -> None:
     for picture in pictures(name):
@@ -59,7 +57,6 @@ def test_every_sample_as_text(name: str, tmp_path: Path) -> None:
         assert {v["title"].split("\n")[0] for v in json.loads(data)["drawing"]["vertices"]} >= set(titles)
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", OPS)
 def test_one_sample_laid_out(name: str) -> None:
     picture = pictures(name)[-1]

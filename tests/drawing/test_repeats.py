@@ -126,6 +126,7 @@ def nested(block: Any, turns: int, stages: int) -> tuple[Pen, list[int]]:
     return pen, [*of, -1]
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(blocks(), st.integers(4, 6), st.data())
 def test_a_crossed_wire_inside_a_stage_is_not_merged(block: Any, turns: int, data: Any) -> None:

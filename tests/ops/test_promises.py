@@ -151,7 +151,6 @@ def narrow(value: Array) -> Array:
     return value.astype(NARROW[value.dtype.kind]) if value.dtype.kind in "fc" else value
 
 
-@pytest.mark.sampled
 @each_op
 def test_float32_stays_float32_in_every_node_to_second_order(name: str) -> None:
     op = OPS[name]
@@ -224,7 +223,6 @@ def fills(name: str) -> dict[str, Callable[[Array], Array]]:
     return FILLS if ".linalg." in name or ".fitting." in name else FILLS | LARGE
 
 
-@pytest.mark.sampled
 @flowing_but(NOT_NUMBERS)
 def test_a_zero_gradient_gives_zero_also_at_singular_points_to_second_order(name: str) -> None:
     """Nothing of 0 · inf or 0 · nan comes through. A decomposition that is not determined may raise instead."""
@@ -248,7 +246,6 @@ def test_a_zero_gradient_gives_zero_also_at_singular_points_to_second_order(name
                     assert not np.any(g), (how, order, call, g)
 
 
-@pytest.mark.sampled
 @flowing_but(NOT_NUMBERS)
 def test_a_singular_element_leaves_the_others_alone(name: str) -> None:
     """Where the loss depends only on results that have finite derivatives, its gradient is the sum of these."""
@@ -412,7 +409,6 @@ def attempt(f: Callable[..., Any], args: Any, kwargs: Any) -> list[Any] | Except
         return error
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("kind", INTEGERS)
 @each_op
 def test_integers_are_numpys_and_need_no_gradient(name: str, kind: str) -> None:
@@ -436,7 +432,6 @@ def test_integers_are_numpys_and_need_no_gradient(name: str, kind: str) -> None:
             same(arrays, [np.asarray(e) for e in expected], call, 1e-9)
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("kind", ["int64", "uint8"])
 @flowing_but(OF_FLOATS)
 def test_integers_beside_floats_count_as_numbers(name: str, kind: str) -> None:
@@ -552,7 +547,6 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-@pytest.mark.sampled
 @each_op
 def test_layouts_of_memory_do_not_matter(name: str) -> None:
     """Values and gradients of both orders, from inputs and upstream gradients in every layout; inputs stay as they were."""
@@ -626,7 +620,6 @@ def _step(t: Tensor, value: Array) -> None:
 WRITES = {".data": _assign, "[...]": _assign_items, "an optimizer's step": _step}
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("create_graph", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["arrays", "tensors"])
 @each_flowing
 def test_writes_are_noticed_or_do_not_matter(name: str, create_graph: bool) -> None:
@@ -663,7 +656,6 @@ def test_writes_are_noticed_or_do_not_matter(name: str, create_graph: bool) -> N
                         same(found, old, (how, k, call))
 
 
-@pytest.mark.sampled
 @each_flowing
 def test_items_assigned_to_a_result_change_nothing_else(name: str) -> None:
     op = FLOWING[name]

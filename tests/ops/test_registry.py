@@ -17,7 +17,6 @@ from tapenet.testing import check_op
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", OPS)
 def test_op(name: str) -> None:
     """The ways to run it have tests of their own, in tests/compiler and tests/transforms; `test_whole` runs all here."""

@@ -171,7 +171,6 @@ def _cases(f: np.ufunc) -> Iterator[tuple[str, Callable[..., Any], Any, tuple[An
         )
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", SMOOTH)
 def test_values_and_gradients_to_second_order(name: str) -> None:
     """To second order in every other case, in turns, so that all functions and all methods have both."""

@@ -386,6 +386,7 @@ def _interrupted(act: Callable[[], Any], at: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True], ids=["in place", "moved"])
 @pytest.mark.parametrize("make", [
     lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9),

@@ -120,7 +120,6 @@ def _indexes(value: Any) -> bool:
     return isinstance(value, tuple) and any(v is None or isinstance(v, slice) for v in value)
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", OPS)
 def test_every_op_and_its_gradients(name: str) -> None:
     op = OPS[name]

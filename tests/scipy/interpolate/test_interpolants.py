@@ -227,7 +227,6 @@ STEPS = (
 )
 
 
-@pytest.mark.sampled
 @pytest.mark.parametrize("name", CALLS)
 def test_values_and_gradients(name: str) -> None:
     call, arrays = CALLS[name]
