@@ -35,6 +35,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.random import Sampler, random_draw
 from tapenet.ops.reading import holds, read, symbols, template_of
 from tapenet.ops.registry import is_own
+from tapenet.program import checks
 from tapenet.program.arguments import mapped, refilled
 from tapenet.program.functions import Function, expand
 from tapenet.program.ir import (
@@ -230,13 +231,14 @@ class Lowering:
         held = [self.given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
         turns_draw = self.in_turn and body.random  # behind what the turn around has drawn
-        program, hosts = self._body(body, states, carries, slices, ahead=not (self.effects or turns_draw))
+        fixed = [isinstance(x, Constant) for x in xs]
+        program, hosts = self._body(body, states, carries, fixed, ahead=not (self.effects or turns_draw))
         draws = [h.evaluate for h in hosts if isinstance(h.evaluate, Drawing)]
         others = [h.evaluate for h in hosts if not isinstance(h.evaluate, Drawing)]
         # Quicker drawn in their turn than by Python ahead; an optimizer's rates are asked ahead all the same.
         apart = all(map(is_own, others)) and not (_joined(draws) and not others)
         if draws and apart and not self.applies:  # derivatives, and lanes, have none of effects
-            program, hosts = self._body(body, states, carries, slices, ahead=bool(others), in_turn=True)
+            program, hosts = self._body(body, states, carries, fixed, ahead=bool(others), in_turn=True)
         sized = any(i.params.get("sized") for i in program.body)
         if sized:
             self._check_sized("scan", self.counted or not _ASSIGNS.issuperset(body.effects))
@@ -273,7 +275,7 @@ class Lowering:
         """A captured loop of any number of turns. What its body asks the host for is asked there: nobody knows how often."""
         given = [self.given(v) for v in inputs]
         held = [self.given(v) for v in states]
-        program, tested = (self._body(b, states, carries, 0, ahead=False)[0] for b in (body, test))
+        program, tested = (self._body(b, states, carries, [], ahead=False)[0] for b in (body, test))
         params: dict[str, object] = {
             "test": Program(tested.inputs, [], tested.body, tested.outputs[:1], []),
             "body": program,
@@ -294,7 +296,7 @@ class Lowering:
         """A captured branch. What it asks the host for is asked in the body, if that runs."""
         condition = self.builder.reshape(self.builder.cast(self.given(pred), np.dtype(bool)), ())
         given, held = [self.given(v) for v in inputs], [self.given(v) for v in states]
-        programs = [self._body(body, states, 0, 0, ahead=False)[0] for body in (true, false)]
+        programs = [self._body(body, states, 0, [], ahead=False)[0] for body in (true, false)]
         params: dict[str, object] = {"true": programs[0], "false": programs[1]}
         self._note_effects(params, *programs)
         if any(i.params.get("sized") for p in programs for i in p.body):
@@ -345,10 +347,10 @@ class Lowering:
             self.storage.write(state, value)
 
     def _body(
-        self, body: Body, states: Args, carries: int, slices: int, ahead: bool, in_turn: bool = False
+        self, body: Body, states: Args, carries: int, fixed: Sequence[bool], ahead: bool, in_turn: bool = False
     ) -> tuple[Program, list[Host]]:
         """The program of a body, and what it asks the host for, which comes in as slices: what may be asked `ahead`, but for
-        random numbers that are drawn `in_turn`.
+        random numbers that are drawn `in_turn`. Of the other slices it is told which are `fixed`, the same at each call.
 
         Its inputs are the carries, the states, the slices, those of the host, and what is closed over; its outputs the
         carries, the states, the other results.
@@ -370,18 +372,23 @@ class Lowering:
         if self.applies:  # results that were detached; what was saved comes after them
             outs = [*map(work.cut, outs, body.ends), *outs[len(body.ends) :]]
         if work.hosts and any(i.effect and not (in_turn and _draws(i)) for i in work.builder.body):
-            return self._body(body, states, carries, slices, ahead=False)  # all has to be asked in its turn
+            return self._body(body, states, carries, fixed, ahead=False)  # all has to be asked in its turn
         self.called += work.called
         hosts: dict[Value, Input] = {h: Input(h.shape, h.dtype) for h in work.hosts}
+        begin, end = carries, carries + len(fixed)
         program = Program(
-            [*given[:carries], *held, *given[carries : carries + slices], *hosts.values(), *given[carries + slices :]],
+            [*given[:begin], *held, *given[begin:end], *hosts.values(), *given[end:]],
             [],
             work.builder.body,
             [*outs[:carries], *work.storage.now.values(), *outs[carries:]],
             [],
         )
         program = substitute(program, hosts)
-        return program if self.applies else simplify(program), work.hosts
+        if not self.applies:
+            program = simplify(
+                checks.kept(program, {x for x, same in zip(given[begin:end], fixed, strict=True) if same})
+            )
+        return program, work.hosts
 
     def _ahead(self, op: Op, call: Mapping[str, Any], node: Node) -> tuple[Value, ...] | None:
         """What the host computes at the beginning of each call, if the op is all of that: numbers and draws."""
@@ -652,7 +659,7 @@ def lower(
     results = [array_of(work.builder, symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
     work.storage.check_apart()
     writes = [Write(reference, value) for reference, value in work.storage.writes.items() if value is not reference]
-    program = Program(work.inputs, work.hosts, work.builder.body, results, writes)
+    program = checks.kept(Program(work.inputs, work.hosts, work.builder.body, results, writes))
     return Lowered(program, work.values, work.called, work.sized)
 
 

@@ -186,8 +186,10 @@ class Instruction:
     @property
     def must_run(self) -> bool:
         """Whether it is not to be dropped though nobody uses its results: it stays, or may make too many turns, which is an
-        error."""
-        return self.stays or (self.name == "while" and self.params.get("length") is not None)
+        error, or something in it may raise."""
+        if self.stays or self.params.get("always") or (self.name == "while" and self.params.get("length") is not None):
+            return True
+        return any(i.must_run for p in self.params.values() if isinstance(p, Program) for i in p.body)
 
 
 class Write(NamedTuple):

@@ -318,14 +318,26 @@ def _conditional(args: Sequence[Spec], params: Params) -> list[Spec]:
     return [args[0]]
 
 
-def _provided(x: Array, wrong: Array, error: type[Exception], text: str, sized: bool = False) -> Array:
+def out_of_bounds(where: str) -> str:
+    """What is wrong where an index is, at a line of the user's code, or one of several."""
+    return (
+        "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index])"
+        f"{where and f', at {where}'}: call the function without tn.compile to see more"
+    )
+
+
+def _provided(
+    x: Array, wrong: Array, error: type[Exception], text: str, sized: bool = False, always: bool = False
+) -> Array:
     if wrong:
         raise error(text)
     return np.array(x, order="K")
 
 
 PRIMITIVES["provided"] = Primitive(
-    "movement", _conditional, _provided, "x, wrong", "x; where `wrong` holds, raises `error(text)`", "as x",
+    "movement", _conditional, _provided,
+    "x, wrong", "x; where `wrong` holds, raises `error(text)`, with `always` also if nobody uses x",
+    "as x",
 )  # fmt: skip
 
 # -- products ----------------------------------------------------------------------------------------------------

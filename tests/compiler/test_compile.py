@@ -631,6 +631,12 @@ def test_who_holds_a_gradient_sees_what_becomes_of_it_as_in_eager(compiled: Comp
         tn.fori(0, 2, lambda i, c: (passes(x), c)[1], x)
         return held, apart, w.grad
 
+    def within(x: Any) -> Any:
+        passes(x)
+        turned = [t * 1 for t in tn.fori(0, 2, lambda i, found: adds(x * found[2]), (x, x, x))]
+        taken = tn.cond(x.sum() > 8, adds, lambda x: (x, x, x), x)
+        return *turned, *taken, w.grad
+
     def sets(x: Any) -> Any:
         w.grad = np.full(2, 3.0)
         return adds(x)
@@ -641,7 +647,7 @@ def test_who_holds_a_gradient_sees_what_becomes_of_it_as_in_eager(compiled: Comp
         optim.clip_grad_norm([w], 0.1)
         return held, detached, w.grad * x
 
-    for f in (adds, passes, turns, around, sets, clips):
+    for f in (adds, passes, turns, around, within, sets, clips):
         run = compiled(f)
         for x in (np.array([3.0, 4.0]), np.array([5.0, 6.0]), np.array([7.0, 8.0])):
             results = []

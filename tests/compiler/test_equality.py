@@ -227,7 +227,17 @@ def test_targets_of_another_kind_than_captured(backend: str, weight: Any, smooth
 def test_an_index_out_of_range_raises(backend: str, wrong: int) -> None:
     """A program does not look before it indexes; that must not read foreign memory, or count from the end."""
     x, right, bad = np.eye(3), np.array([0, 1, 2]), np.array([0, 1, wrong])
-    for f in (tn.cross_entropy, tn.nll_loss, lambda w, i: tn.embedding(i, w), lambda w, i: tn.one_hot(i, 3)):
+    losses: list[Callable[..., Any]] = [tn.cross_entropy, tn.nll_loss, tn.multi_margin_loss]
+    calls: list[Callable[..., Any]] = [lambda w, i: tn.embedding(i, w), lambda w, i: tn.one_hot(i, 3)]
+
+    def gradient(loss: Callable[..., Any]) -> Callable[..., Any]:
+        def slope(a: Tensor, i: Tensor) -> Any:
+            loss(a, i).backward()
+            return a.grad
+
+        return slope
+
+    for f in (*losses, *calls, *map(gradient, losses)):
         run = BACKENDS[backend](simplify(lowered_by(lambda a, i, f=f: [f(a, i)], [x, right]).program))
         run(x, right)
         with pytest.raises(IndexError, match="out of bounds"):

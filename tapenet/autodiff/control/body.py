@@ -112,6 +112,7 @@ class Body(Capture):
         given: Sequence[Tensor],
         flags: Sequence[bool],
         grads: Mapping[Leaf, Tensor] | None = None,
+        grad_flags: Sequence[bool] = (),
     ) -> None:
         """Run a function on stand-ins for `given` and record it. The results are the function's, then the gradients
         that it left at leaves.
@@ -121,10 +122,11 @@ class Body(Capture):
             given: the values to run it on.
             flags: which of them gradients may flow to.
             grads: gradients of leaves that are to be stood in for too.
+            grad_flags: which of these gradients may flow to.
         """
         entering = grads or {}
         values = [*given, *entering.values()]
-        all_flags = [*flags, *[local.state.grad] * len(entering)]
+        all_flags = [*flags, *grad_flags]
         self.inputs = [Input(t._data, self.scope, flag) for t, flag in zip(values, all_flags, strict=True)]
         stand_ins = [
             Tensor._of(t._data, node if node.differentiable else None, node)
@@ -159,9 +161,6 @@ class Body(Capture):
         inner = {name for node in self.nodes for body in bodies(node) for name in body.effects}
         self.effects = tuple(sorted(inner | {n.op.name for n in self.nodes if n.op.alters and not bodies(n)}))
         self.random = any(is_random(node) for node in self.nodes)
-
-    def gave(self, leaf: Leaf, grad: Tensor) -> bool:
-        return super().gave(leaf, grad) or any(grad._trace is node for node in self.inputs)
 
     def touch(self, tensor: Tensor) -> None:
         super().touch(tensor)

@@ -61,7 +61,8 @@ def steady(function: Flat, given: list[Tensor], flags: list[bool]) -> tuple[Body
     updates = body.count_effects()
     body.discard()
     again = Body()
-    again.trace(function, given, flags, entering)
+    # A gradient that is in no graph stays out of it, and changes in place.
+    again.trace(function, given, flags, entering, [_in_graph(body.left[leaf]) for leaf in entering])
     if again.count_effects() != updates:
         again.discard()
         raise CaptureError(
@@ -70,6 +71,10 @@ def steady(function: Flat, given: list[Tensor], flags: list[bool]) -> tuple[Body
             "loss.backward() before opt.step()"
         )
     return again, entering
+
+
+def _in_graph(grad: Tensor | None) -> bool:
+    return grad is not None and grad._node is not None
 
 
 def flows_of(body: Body, live: list[bool]) -> list[bool]:

@@ -417,10 +417,12 @@ class Capture(Tape):
         use.user_read |= user
         if self.outer is not None:
             self.outer.reads_grad(leaf, user=user)
-        elif user and use.is_entry and use.before is not None and leaf.grad is use.before and local.state.tape is self:
+        before = use.before
+        if user and use.is_entry and before is not None and leaf.grad is before and local.state.tape is self:
             # A handle of its own, to which can be added, since the one from before is put back.
-            leaf.grad = Tensor._of(use.before._data)
-            self.alias(leaf.grad, use.before)
+            leaf.grad = Tensor._of(before._data, before._node, before._trace)
+            if before._trace is None:
+                self.alias(leaf.grad, before)
 
     def consumes_grad(self, leaf: Leaf) -> None:
         """Note that an optimizer's step asked for a leaf's gradient."""
@@ -443,17 +445,13 @@ class Capture(Tape):
 
     def changes_grad(self, leaf: Leaf, made: Any, by: str = "backward()") -> bool:
         before = leaf.grad
-        if made._node is not None or before is None or self.gave(leaf, before):
-            return False
+        if made._node is not None or before is None or before is self._use(leaf).before:
+            return False  # the one from before is put back
         trace, origin = before._trace, self.origin(before)
         for handle in (before, *[ref() for ref in self._detached]):
             if handle is not None and handle._trace is trace and (trace is not None or self.origin(handle) is origin):
                 handle._become(made, by)
         return True
-
-    def gave(self, leaf: Leaf, grad: Tensor) -> bool:
-        """Whether a leaf's gradient is one that is put back when what is captured has been recorded."""
-        return self._use(leaf).before is grad
 
     def may_use_grad(self, leaf: Leaf, use: GradUse) -> None:
         """Note what is done with the gradient of a leaf where a branch is taken that was not taken now."""

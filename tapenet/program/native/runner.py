@@ -32,6 +32,7 @@ from tapenet.program.native.report import groups, report
 from tapenet.program.native.scratch import Scratch
 from tapenet.program.native.strided import WAYS, Way, reading, way, worth
 from tapenet.program.passes import Simplified
+from tapenet.program.primitives import out_of_bounds
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
 
@@ -431,12 +432,7 @@ class Runner:
 
     def _index_error(self) -> None:
         """Raise for an index that is out of bounds, and name the lines where it may be."""
-        where = _where(self.module.program, lambda i: i.name in INDEXING)
-        raise IndexError(
-            "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index])"
-            + (f", at {where}" if where else "")
-            + ": call the function without tn.compile to see more"
-        )
+        raise IndexError(out_of_bounds(_where(self.module.program, lambda i: i.name in INDEXING)))
 
     def _builtin(self, name: str) -> Call:
         return entry.builtin(name, self._library.address(name), self._table)

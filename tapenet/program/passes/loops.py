@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from tapenet.program.ir import Answer, Builder, Instruction, Program, Result, Value, rewrite
+from tapenet.program import checks
+from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import dead
 from tapenet.program.primitives import BODIES
 
@@ -27,14 +28,18 @@ def run(program: Program) -> Program:
 def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     params = instruction.params
     body: Program = params["body"]
+    whole = body
     test: Program | None = params.get("test")
     carries, slices = params["carries"], params.get("slices", 0)
     tested = set() if test is None else read_at(test, test.outputs)
+    turns = slice(carries, carries + slices)
+    known = {v for v, a in zip(body.inputs[turns], args[turns], strict=True) if isinstance(a, Constant)}
     used = [uses.get(r, 0) > 0 for r in instruction.results]
     # A carry is needed if its last value is used, if the test reads it, or if another result that is needed depends on it.
     needed = used[:]
     while True:
-        reads = tested | read_at(body, [v for v, n in zip(body.outputs, needed, strict=True) if n])
+        body = _giving(whole, needed, known)
+        reads = tested | read_at(body, body.outputs)
         again = [n or (i < carries and i in reads) for i, n in enumerate(needed)]
         if again == needed:
             break
@@ -45,9 +50,8 @@ def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, u
         return None
     if not any(used) and not instruction.must_run:
         return None  # the whole loop is dead, and not this pass's to drop
-    outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
     new = dict(params)
-    new["body"] = dead.run(Program([body.inputs[i] for i in kept], [], body.body, outputs, []))
+    new["body"] = dead.run(Program([body.inputs[i] for i in kept], [], body.body, body.outputs, []))
     new["carries"] = sum(needed[:carries])
     if test is None:
         new["slices"] = sum(1 for i in kept if carries <= i < carries + slices)
@@ -59,17 +63,22 @@ def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, u
 
 def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     needed = [uses.get(r, 0) > 0 for r in instruction.results]
-    bodies: list[Program] = [instruction.params[name] for name in ("true", "false")]
-    reads = [read_at(b, [v for v, n in zip(b.outputs, needed, strict=True) if n]) for b in bodies]
+    bodies = [_giving(instruction.params[name], needed) for name in ("true", "false")]
+    reads = [read_at(body, body.outputs) for body in bodies]
     kept = sorted(set().union(*reads))
     if (all(needed) and len(kept) == len(args) - 1) or not any(needed):
         return None
     new = dict(instruction.params)
     for name, body in zip(("true", "false"), bodies, strict=True):
-        outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
-        new[name] = dead.run(Program([body.inputs[i] for i in kept], [], body.body, outputs, []))
+        new[name] = dead.run(Program([body.inputs[i] for i in kept], [], body.body, body.outputs, []))
     made = builder.several("branch", args[0], *(args[i + 1] for i in kept), **new)
     return _spread(instruction, needed, made)
+
+
+def _giving(body: Program, needed: Sequence[bool], known: Collection[Value] = ()) -> Program:
+    """A body that gives what is needed alone, and raises what it did; of its inputs some are `known`."""
+    outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
+    return checks.kept(Program(body.inputs, [], body.body, outputs, []), known)
 
 
 def read_at(body: Program, wanted: Sequence[Value]) -> set[int]:

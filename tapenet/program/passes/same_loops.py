@@ -32,6 +32,7 @@ def run(program: Program) -> Program:
             key = params["carries"], begin, params["length"], bool(params.get("reverse"))
             groups.setdefault(key, []).append(instruction)
     joints: dict[Instruction, Instruction] = {}  # the one loop by the first of those that it is instead of
+    gone: set[Instruction] = set()
     replaced: dict[Value, Value] = {}
     for loops in groups.values():
         while len(loops) > 1:
@@ -42,12 +43,13 @@ def run(program: Program) -> Program:
                     same, joint = [*same, other], more
             if joint is not None:
                 joints[loops[0]] = joint.loop
+                gone.update(same)
                 for each, places in zip(same, joint.places, strict=True):
                     replaced.update(zip(each.results, (joint.loop.results[i] for i in places), strict=True))
             loops = [each for each in loops if each not in same]
     if not joints:
         return program
-    body = [i for each in program.body for i in ((joints[each], each) if each in joints else (each,))]
+    body = [joints.get(each, each) for each in program.body if each in joints or each not in gone]
     made = Program(program.inputs, program.hosts, body, program.outputs, program.writes)
     return dead.run(substitute(made, replaced))
 

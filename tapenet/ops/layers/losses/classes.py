@@ -16,6 +16,7 @@ from tapenet.ops.indexing.items import getitem, nonnegative
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, reduce_loss, reduce_weighted
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
+from tapenet.program.symbols import Symbol
 from tapenet.typing import Array, DType, Shape
 
 
@@ -132,6 +133,13 @@ def check_classes(target: Array, count: int, ignore_index: int | None = None) ->
         if ignore_index is not None:
             text += f"; positions to leave out are marked by ignore_index={ignore_index}"
         raise IndexError(text)
+
+
+def asked(input: Array, target: Array) -> None:
+    """Have compiled code ask whether each target is a class, where it reads nothing there: what nobody uses becomes that
+    (`program.checks`)."""
+    if isinstance(target, Symbol):
+        of_classes(input, nonnegative(target))
 
 
 def counts_of(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.layers.losses.classes import check_classes, integers, places, weights_fit
+from tapenet.ops.layers.losses.classes import asked, check_classes, integers, places, weights_fit
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, check_shapes, reduce_loss
 from tapenet.ops.op import derive, op
@@ -202,6 +202,7 @@ def multi_margin_loss(
     Tensor(0.375)
     """
     count = input.shape[-1]
+    asked(input, target)
     chosen = target[..., None] == np.arange(count)
     # A sum, since it is read in a kernel, and its derivative too.
     excess = input - np.add.reduce(np.where(chosen, input, 0), -1, keepdims=True) + margin

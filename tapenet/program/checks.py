@@ -1,0 +1,93 @@
+"""What would be an error stays one, also where nobody uses the result: a gradient raises what its loss would."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from tapenet.program.called_ops import Hole
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value
+from tapenet.program.primitives import out_of_bounds
+
+
+def kept(program: Program, known: Collection[Value] = ()) -> Program:
+    """The program with what asks, beside each instruction that leads nowhere, what this would: whether an index is out of
+    bounds, or a value is refused.
+
+    Args:
+        program: as it was captured. Of what passes make of it nothing need be asked.
+        known: inputs that are the same at each call.
+    """
+    live: set[Value] = {*program.outputs, *(w.value for w in program.writes)}
+    asked: set[tuple[Value, int]] = set()
+    body: list[Instruction] = []
+    for instruction in reversed(program.body):
+        checks: list[Instruction] = []
+        if live.isdisjoint(instruction.results) and not instruction.must_run:
+            checks = _checks(instruction, asked, known)
+        else:
+            live.update(instruction.args)
+        asked.update(_indices(instruction))
+        live.update(a for check in checks for a in check.args)
+        body += [*reversed(checks), instruction]
+    if len(body) == len(program.body):
+        return program
+    return Program(program.inputs, program.hosts, reversed(body), program.outputs, program.writes)
+
+
+def _checks(
+    instruction: Instruction, asked: Collection[tuple[Value, int]], known: Collection[Value]
+) -> list[Instruction]:
+    """What raises where an instruction would, but for what is `asked` of indices already."""
+    builder = Builder()
+    builder.line = instruction.line
+    if instruction.name == "provided":
+        wrong = instruction.args[1]
+        builder.emit("provided", wrong, wrong, **instruction.params, always=True)
+    for index, length in dict.fromkeys(_indices(instruction)):
+        if (index, length) in asked or not _varies(index, known):
+            continue
+        below = builder.elementwise("less", index, -length)
+        wrong = builder.elementwise("logical_or", below, builder.elementwise("greater_equal", index, length))
+        if wrong.ndim:
+            wrong = builder.emit("reduce_logical_or", wrong, axes=tuple(range(wrong.ndim)))
+        text = out_of_bounds(instruction.line)
+        builder.emit("provided", wrong, wrong, error=IndexError, text=text, always=True)
+    return builder.body
+
+
+#: Primitives that index by arrays, and the position of the first of these among the arguments.
+_BY_ARRAYS = {"index": 1, "put": 2, "scatter_add": 1, "add_at": 2}
+
+
+def _indices(instruction: Instruction) -> Iterator[tuple[Value, int]]:
+    """The arrays that an instruction indexes by, with the lengths of the axes."""
+    args, params = instruction.args, instruction.params
+    if instruction.name == "take":
+        yield args[1], args[0].shape[params["axis"]]
+    elif instruction.name in _BY_ARRAYS:
+        first, shape, axis = _BY_ARRAYS[instruction.name], params.get("shape", args[0].shape), 0
+        for part in params["template"]:
+            if isinstance(part, Hole):
+                yield args[first + part.position], shape[axis]
+            axis += part is not None
+
+
+#: Primitives that give places that there are.
+_PLACES = frozenset({"argmax", "argmin", "argsort"})
+
+
+def _varies(index: Value, known: Collection[Value]) -> bool:
+    """Whether an index may be out of bounds at one call and not at another."""
+    seen = [index]
+    met = set(seen)
+    for value in seen:  # grows while it is walked over
+        if not isinstance(value, Result):
+            if not isinstance(value, Constant) and value not in known:
+                return True
+        elif value.instruction.kind in ("call", "control"):
+            return True
+        elif value.instruction.name not in _PLACES:
+            new = [a for a in value.instruction.args if a not in met]
+            met.update(new)
+            seen += new
+    return False
