@@ -61,9 +61,11 @@ def run(
         pairs of a leaf (or a node of `only`) and its gradient.
     """
     state = local.state
-    on_tensors = create_graph or (state.tape is not None and state.tape.captures)
+    tape = state.tape if state.tape is not None and state.tape.captures else None
+    on_tensors = create_graph or tape is not None
     useful = None if only is None else _useful(between([node for node, _ in roots], only), only)
-    grads = Gradients(tensor, on_tensors, user_site() if release else None, useful)
+    # Two calls lie between this and the user's, at least.
+    grads = Gradients(tensor, on_tensors, user_site(2) if release else None, useful)
     for root, g in roots:
         grads.roots += (root,)
         if useful is None or root in useful:
@@ -71,23 +73,22 @@ def run(
     layers = state.layers
     if of_backward and only is None and not (state.tape is not None and state.tape.rehearses):
         layers = (*layers, *of_backward)
-    grads.by_rows = not (on_tensors or only is not None or (layers and any(layer.looks for layer in layers)))
     hooked = Node.hooked and len(hooked_nodes) > 0
     plain = not (on_tensors or layers or hooked or only is not None)
+    grads.by_rows = plain or not (on_tensors or only is not None or any(layer.looks for layer in layers))
     step: PullStep = partial(_pull_on_tensors, create_graph) if on_tensors else _pull
     for layer in reversed(layers):
         step = layer.pull(step)
     leaves: list[tuple[Node, Any]] = []
     pending, take = grads.pending, grads.pop
     node: Node | None = None
-    tape = state.tape if state.tape is not None and state.tape.captures else None
-    outside = None if tape is None else tape.line
-    here = None if tape is None else tape.user_line()  # the line of all that the rules compute
     before = state.grad
-    state.grad = create_graph
+    outside = None
     if tape is not None:
+        outside, here = tape.line, tape.user_line()  # the line of all that the rules compute
         tape.values.settle()
         tape.line = here
+    state.grad = create_graph
     try:  # next to what it puts back: nothing fails in between
         while pending:
             node = heappop(pending)[1]

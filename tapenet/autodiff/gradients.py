@@ -221,7 +221,18 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
             if tape is not None:
                 tape.sets_grad(leaf, adds=True)
             before = leaf.grad
-            if type(g) is RowParts:
+            if type(g) is ndarray or isinstance(g, np.generic):  # most are
+                if leaf.dtype.kind == "c":
+                    g = conj_cotangent(g)
+                if before is None:
+                    leaf.grad = kept = tensor()
+                    kept._data = g if count(g) <= ONE_OWNER and owns_memory(g) else np.array(g)
+                    kept._node = None
+                elif before._node is not None or before._trace is not None:
+                    leaf.grad = before + g
+                else:
+                    before._data += g
+            elif type(g) is RowParts:
                 rows = g.total()
                 if before is None or before._rows is not None:
                     leaf.grad = kept = tensor()
@@ -231,10 +242,8 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                     leaf.grad = before + rows.dense()
                 else:
                     rows.add_to(before._data)
-                continue
-            if leaf.dtype.kind == "c":
+            else:
                 g = conj_cotangent(g)
-            if type(g) is tensor:
                 with enable_grad():
                     if before is not None:
                         made = before + g
@@ -244,14 +253,6 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
                         data = g._data
                         own = count(g) <= ONE_OWNER and count(data) <= ONE_OWNER + 1 and owns_memory(data)
                         leaf.grad = g if own else copy(g)
-            elif before is None:
-                leaf.grad = kept = tensor()
-                kept._data = g if count(g) <= ONE_OWNER and owns_memory(g) else np.array(g)
-                kept._node = None
-            elif before._node is not None or before._trace is not None:
-                leaf.grad = before + g
-            else:
-                before._data += g
 
 
 def owns_memory(g: object) -> bool:

@@ -163,12 +163,14 @@ def intern_shape(shape: T) -> T:
 
 def constant(value: object) -> object:
     """What a node remembers of an argument without gradient: plain values as they are, arrays as `Constant`."""
-    if type(value) is not np.ndarray:
-        parts = tuple([constant(v) for v in value]) if isinstance(value, (list, tuple)) else ()
-        return parts if Constant in map(type, parts) else value
-    shape = value.shape
-    # A third of the time that Constant(...) takes.
-    return tuple.__new__(Constant, (SHAPES.get(shape) or intern_shape(shape), value.dtype, ref(value)))
+    if type(value) is np.ndarray:
+        shape = value.shape
+        # A third of the time that Constant(...) takes.
+        return tuple.__new__(Constant, (SHAPES.get(shape) or intern_shape(shape), value.dtype, ref(value)))
+    if not isinstance(value, (list, tuple)):
+        return value
+    parts = tuple([constant(v) for v in value])
+    return parts if Constant in map(type, parts) else value
 
 
 def described(shape: Shape, dtype: DType) -> object:

@@ -87,7 +87,7 @@ def split(op: Op, result: object) -> list[Any]:
 def wrap(op: Op, value: object) -> Array:
     """A forward's result as an ndarray."""
     array = np.asarray(value)
-    if array.dtype == object:
+    if array.dtype.char == "O":
         raise TypeError(
             f"op {op.name!r}: its forward returned {type(value).__name__}, which is not an array of numbers"
         )

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -62,6 +62,19 @@ WITHOUT_RULE = (
 )
 
 
+class _OfParameters:
+    """An attribute that an optimizer without parameters does not have; one with parameters has it in its dict."""
+
+    def __get__(self, opt: Optimizer | None, kind: type[Optimizer]) -> _OfParameters:
+        if opt is None:
+            return self
+        title = kind.__name__
+        raise RuntimeError(
+            f"this {title} was made without parameters. Give them, {title}(net.parameters(), ...), or later, "
+            "opt.bind(net.parameters()); tn.Network.use and tn.training.fit bind it to the model they train"
+        )
+
+
 class Optimizer(Hooked):
     """The base of all optimizers. One of your own gives its options to `__init__`, says with `states` what it
     keeps and with `scalars` what numbers an update takes, and computes the update in `rule`:
@@ -96,7 +109,7 @@ class Optimizer(Hooked):
         groups: the parameter groups, dicts with "params" and the group's options; these may be changed later.
     """
 
-    # What there is only once there are parameters, so that a step need not ask: see `__getattr__`.
+    # What there is only once there are parameters, so that a step need not ask.
     groups: list[ParamGroup]
     _slots: list[Slot]
     _params: list[Tensor]
@@ -104,6 +117,8 @@ class Optimizer(Hooked):
     _segments: list[_Segment]
     #: Each parameter with the array it had when its storage was found.
     _arrays: list[tuple[Tensor, object]]
+    if not TYPE_CHECKING:  # not by `__getattr__`, with which Python looks each attribute up anew
+        groups = _slots = _params = _segments = _arrays = _OfParameters()
 
     @boundary
     def __new__(cls, *args: object, **kwargs: object) -> Self:
@@ -199,18 +214,6 @@ class Optimizer(Hooked):
             self._updated = {}
             raise
         return self
-
-    if not TYPE_CHECKING:  # a checker would take any name for an attribute
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Called for what is not there: an optimizer without parameters was asked for something about them."""
-            title = type(self).__name__
-            if name in _OF_PARAMETERS:
-                raise RuntimeError(
-                    f"this {title} was made without parameters. Give them, {title}(net.parameters(), ...), or later, "
-                    "opt.bind(net.parameters()); tn.Network.use and tn.training.fit bind it to the model they train"
-                )
-            raise AttributeError(f"{title!r} object has no attribute {name!r}", name=name, obj=self)
 
     # -- what each kind of optimizer says --------------------------------------------------------------------
 

@@ -203,7 +203,7 @@ class Storage:
     def runs(self) -> tuple[list[Run], list[Any]]:
         """The runs to update, and all gradients. Planned again when other parameters have a gradient than last time."""
         # `param.grad`, which is where a leaf's gradient is without asking the tensor.
-        grads = [p._node.grad if type(p._node) is Leaf else p.grad for p in self.params]
+        grads = [node.grad if type(node := p._node) is Leaf else p.grad for p in self.params]
         kinds = list(map(type, grads))  # Tensor or NoneType: the quickest way to see which there are
         if kinds != self._kinds:
             runs = []
