@@ -119,7 +119,6 @@ def test_large_weights_are_fetched_ahead(
 ) -> None:  # fmt: skip
     by_columns = fetched_ahead(monkeypatch)
     monkeypatch.setattr(importlib.import_module("tapenet.kernels.linear"), "wide", lambda: True)
-    monkeypatch.setattr(kernel_dispatch, "ROWS", 0)
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
     check(2, size, batch, (*channels, 1), kernel, (stride, kernel[0] // 2, 1), "f")
     assert by_columns == {False, True} or (kernel == (1, 1) and registers().bytes < 64)
@@ -285,10 +284,10 @@ def test_plain_products(size: int, batch: int, wide: bool, dtype: str, monkeypat
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize("transposed", ["", "left", "right"])
-@pytest.mark.parametrize("rows", [17, 53])
+@pytest.mark.parametrize("rows", [3, 17, 53])
 def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Panels that are filled together and those left over, deeper than one, or that few rows read where they lie; in groups of
-    columns, shared by threads or not."""
+    columns, shared by threads or not. Three rows are streamed, or inner products."""
     linear = importlib.import_module("tapenet.kernels.linear")
     depth, columns = 2 * importlib.import_module("tapenet.kernels.panels").DEPTH + 3, 799
     a, b = R.normal(size=(rows, depth)).astype(dtype), R.normal(size=(depth, columns)).astype(dtype)
@@ -298,6 +297,7 @@ def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monk
     )
     for threads, group in ((1, linear.GROUP), (1, 1 << 16), (3, 1 << 8)):
         with monkeypatch.context() as m:
+            m.setattr(linear, "SMALL", 0)
             many_threads(m, threads)
             m.setattr(linear, "GROUP", group)
             for made in (linear._product, linear._weight_grad, linear._panelled):

@@ -20,8 +20,6 @@ WORTH = 100_000
 #: Channels from which the taps of a sum see places beside x, where its weights, which are brought into their order, are fewer
 #: numbers than a copy of x within borders: 128-128 channels on 64 images of 8 x 8, 3 x 3, stride 2, take 0.85 of the time so.
 BEYOND = 32
-#: Rows of a result from which a product in panels is quicker than others.
-ROWS = 16
 
 
 class _Axis(NamedTuple):
@@ -40,7 +38,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     if made is None:
         return None
     direct, winograd, gathered, moves = made
-    if p.alone and (product := _product(p, p.outs, (100, 800))) is not None:
+    if p.alone and (product := _product(p, (100, 800))) is not None:
         out = _result((p.outs, *p.out), x.dtype, p)
         columns = moves.batch_last(x).reshape(p.channels, -1)
         product(np.ascontiguousarray(weight).reshape(p.outs, -1), columns, out.reshape(p.outs, -1))
@@ -92,7 +90,7 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
     direct, winograd, gathered, moves = made
     sizes = p.sizes
     beside = all(n == m * k for n, m, k in zip(sizes, p.out, p.kernel, strict=True))  # what windows see
-    if beside and (product := _product(p, p.width, (1, 800))) is not None:
+    if beside and (product := _product(p, (1, 800))) is not None:
         found = _result((p.channels, *sizes), y.dtype, p)
         columns = (
             found
@@ -136,8 +134,8 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
         return None
     direct, winograd, gathered, moves = made
     # Of fewer than 24 columns other sums, of which threads share the places, are quicker: 96 by 16 over 64 images of 16 x 16
-    # would take 1.6 of the time on two, as each brings all columns into panels. 24 by 96 take 0.75 of direct sums' time.
-    if (product := _product(p, min(2 * p.outs, p.width - 8), (1, 64))) is not None:
+    # would take 1.6 of the time on two, as each brings all columns into panels.
+    if p.width >= 24 and (product := _product(p, (1, 64))) is not None:
         found = kernels.empty((p.outs, p.channels, *p.kernel), x.dtype)
         product(moves.batch_last(y).reshape(p.outs, -1), _columns(moves, x, p), found.reshape(p.outs, -1), "right")
         return found
@@ -184,17 +182,18 @@ def _modules() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
     return direct, winograd, gathered, moves
 
 
-def _product(p: Plan, rows: int, blas: tuple[int, int]) -> Callable[..., None] | None:
+def _product(p: Plan, blas: tuple[int, int]) -> Callable[..., None] | None:
     """What writes a product of two matrices in C order, with the "left" or the "right" one transposed, if windows do not
-    overlap and there are so many `rows`.
+    overlap.
 
-    With wide registers that is a product in panels, which takes 0.7 to 1.0 of the time of gathered columns. Else BLAS takes 0.6
-    to 1.0 of that for so many places that each is all that a window sees, and of more up to 1.4 times as long.
+    With wide registers that is a product in panels, which takes 0.7 to 1.0 of the time of gathered columns, and of few rows 0.4
+    to 0.9 of that of direct sums. Else BLAS takes 0.6 to 1.0 of that for so many places that each is all that a window sees,
+    and of more up to 1.4 times as long.
     """
     if not p.apart:
         return None
     linear = kernels.use("linear")
-    if linear is not None and linear.wide() and p.places >= 32 and rows >= ROWS:
+    if linear is not None and linear.wide() and p.places >= 32:
         panelled: Callable[..., None] = linear.panelled
         return panelled
     return _blas_product if p.alone and blas[0] <= p.places <= blas[1] else None
