@@ -624,8 +624,9 @@ WRITES = {".data": _assign, "[...]": _assign_items, "an optimizer's step": _step
 @each_flowing
 def test_writes_are_noticed_or_do_not_matter(name: str, create_graph: bool) -> None:
     """After a write through tapenet to an input or a result, a backward pass raises or gives the old gradient: views of
-    what was written included."""
+    what was written included. One that makes a graph is not tried after an optimizer's step too."""
     op = FLOWING[name]
+    ways = [*WRITES.items()][: 2 if create_graph else 3]
     for call in samples(op):
         with quiet():
             made = Made(op, call)
@@ -635,7 +636,7 @@ def test_writes_are_noticed_or_do_not_matter(name: str, create_graph: bool) -> N
                 expected = [_back(made, loss, create_graph) for loss in _losses(made)]
             except np.linalg.LinAlgError:
                 continue
-            for how, write in WRITES.items():
+            for how, write in ways:
                 for k in range(len(made.inputs) + len(made.results)):
                     made = Made(op, call)
                     losses = _losses(made)
