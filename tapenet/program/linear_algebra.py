@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -248,10 +248,15 @@ def _qr(a: Symbol, mode: str = "reduced") -> tuple[Symbol, ...]:
     return _emit("qr", a, mode=mode if a.shape[-2] > a.shape[-1] else "reduced")  # of wide ones this is all there is
 
 
-def _svd(a: Operand, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> object:
-    if hermitian:
-        raise CannotLower("svd with hermitian=")
-    return _emit("svd", a, full_matrices=bool(full_matrices)) if compute_uv else _one("svdvals")(a)
+def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> object:
+    if not hermitian:
+        return _emit("svd", a, full_matrices=bool(full_matrices)) if compute_uv else _one("svdvals")(a)
+    if not compute_uv:
+        return np.flip(np.sort(np.abs(np.linalg.eigvalsh(a))), -1)
+    w, v = np.linalg.eigh(a)
+    order = np.flip(np.argsort(np.abs(w)), -1)
+    w, v = np.take_along_axis(w, order, -1), np.take_along_axis(v, order[..., None, :], -1)
+    return v, np.abs(w), np.swapaxes(v * np.copysign(1.0, w)[..., None, :], -1, -2)
 
 
 FUNCTIONS |= {

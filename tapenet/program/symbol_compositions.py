@@ -329,8 +329,8 @@ def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     """Of a number of places that `minlength` says; where values reach further, the program is for another number."""
     builder = builder_of(x, weights)
     x = array_of(builder, x)
-    if not minlength or not 0 < x.size <= _MANY:
-        raise Sized("values say how many places np.bincount counts in, or there are many")
+    if not minlength or not x.size:
+        raise Sized("values say how many places np.bincount counts in")
     if x.ndim != 1 or x.dtype.kind not in "iub":
         raise CannotLower("np.bincount of what is not one row of whole numbers")
     x = provided(x.astype(np.intp), x < 0, ValueError, "'list' argument must have no negative elements")
@@ -478,21 +478,34 @@ def _nan_extreme(
 
 
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """A product with the windows of the longer one. Beyond its ends there are none: 0 times what is infinite is nan."""
+    """Products with the windows of the longer one. Those of a window that reaches beyond its ends are left out, since 0 times
+    what is infinite is nan."""
     builder = builder_of(a, v)
     a, v = (array_of(builder, x) for x in (a, v))
     if len(a) < len(v):
         a, v = v, a
-    if mode != "valid" or len(a) * len(v) > _MANY or not len(v):
-        raise CannotLower("a long convolution, or one that goes beyond the ends")
-    return np.matmul(_sliding_window_view(a, len(v)), v[::-1]) + 0.0
+    short = len(v)
+    if len(a) * short > _MANY or not short:
+        raise CannotLower("a long convolution")
+
+    def begin(a: Any, v: Any) -> Any:
+        """The first elements, of which each has one product more."""
+        row = np.arange(short - 1)
+        back = row[:, None] - row
+        return np.sum(np.where(back >= 0, a[: short - 1] * v[np.maximum(back, 0)], 0), axis=1)
+
+    middle = np.matmul(_sliding_window_view(a, short), v[::-1]) + 0.0
+    if mode == "valid" or short == 1:
+        return middle
+    whole = np.concatenate([begin(a, v), middle, begin(a[::-1], v[::-1])[::-1]])
+    return whole if mode == "full" else whole[short - 1 - short // 2 :][: len(a)]
 
 
 def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     builder = builder_of(a, v)
     a, v = (array_of(builder, x) for x in (a, v))
     if len(a) < len(v):
-        raise CannotLower("a correlation with what is longer")
+        return _convolve(v, a[::-1], mode)[::-1]
     return _convolve(a, v[::-1], mode)
 
 
@@ -503,9 +516,9 @@ def _matrix_norm(x: Any, *, keepdims: bool = False, ord: object = "fro") -> Any:
 
 
 def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    if A.ndim < 2 or hermitian or not A.size or A.dtype.kind == "c":
-        raise CannotLower("the rank of a vector, with hermitian=, or of complex numbers")
-    s = np.linalg.svdvals(A)
+    if A.ndim < 2 or not A.size or A.dtype.kind == "c":
+        raise CannotLower("the rank of a vector, or of complex numbers")
+    s = np.linalg.svd(A, compute_uv=False, hermitian=hermitian)
     if tol is None:
         rtol = max(A.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else np.expand_dims(rtol, -1)
         cut = np.max(s, axis=-1, keepdims=True) * rtol
@@ -515,9 +528,9 @@ def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any 
 
 
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False) -> Any:
-    if hermitian or not a.size or a.dtype.kind == "c":
-        raise CannotLower("pinv with hermitian=, or of complex numbers")
-    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    if not a.size or a.dtype.kind == "c":
+        raise CannotLower("pinv of complex numbers, or of none")
+    u, s, vt = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
     cut = np.expand_dims(1e-15 if rcond is None else rcond, -1) * np.max(s, axis=-1, keepdims=True)
     turned = np.where(s > cut, 1 / s, 0)
     return np.matmul(np.swapaxes(vt, -1, -2), turned[..., None] * np.swapaxes(u, -1, -2))

@@ -234,6 +234,35 @@ def test_what_gradients_of_vectors_refuse_is_refused_in_loops(compiled: Compile)
             gradient(stack)
 
 
+@backends
+def test_exponentials_of_matrices(compiled: Compile) -> None:
+    """In loops, with gradients: small, large and far from normal ones, and some whose powers are small."""
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    a = RNG.normal(size=(3, 3))
+    far = np.array([[1.0, 1e3, 2.0], [0.0, -1.0, 3.0], [0.0, 0.0, 0.5]])
+    cancels = 1e2 * np.array([[1.0, -1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 0.0]])
+    stack = np.stack([0 * a, 1e-9 * a, a, 30 * a, far, cancels, 1e9 * np.eye(3, k=1), -1e3 * np.eye(3)])
+    weights = RNG.normal(size=(3, 3))
+
+    def slope(a: Any) -> Any:
+        return tn.grad(lambda a: (linalg.expm(a) * weights).sum())(a)
+
+    def loop(stack: Any) -> Any:
+        return tn.scan(
+            lambda c, a: (c, (linalg.expm(a), linalg.expm(a[:1, :1] / 1e6), slope(a))), np.float64(0), stack
+        )[1]
+
+    step, right = compiled(loop), loop(stack)
+    for _ in range(2):
+        for found, expected in zip(step(stack), right, strict=True):
+            for one, other in zip(np.asarray(found), np.asarray(expected), strict=True):
+                np.testing.assert_allclose(one, other, rtol=0, atol=1e-9 * abs(other).max())
+    assert not calls_python(step)
+    together = compiled(linalg.expm)
+    for _ in range(2):
+        np.testing.assert_allclose(together(stack[:3]), linalg.expm(stack[:3]), rtol=1e-13, atol=1e-13)
+
+
 # -- triangles ---------------------------------------------------------------------------------------------------
 
 

@@ -20,11 +20,12 @@ from tests.ops.test_native_functions import calls_python
 
 #: The modules whose ops are looked at; those of a line in one loop.
 MODULES = """
-fft.axes fft.transforms
+calculus.polynomials.arithmetic calculus.sampled fft.axes fft.transforms
 indexing.items indexing.positions indexing.selecting indexing.sets indexing.sorting indexing.writing
 linalg.decompositions linalg.determinants linalg.eigen
 linalg.factorizations linalg.least_squares linalg.norms linalg.solving products.einsum products.matmul products.vectors
-reductions.counting reductions.cumulative reductions.extremes reductions.moments reductions.nan reductions.statistics
+reductions.counting reductions.cumulative reductions.extremes reductions.histograms reductions.moments reductions.nan
+reductions.statistics
 layers.attention.heads layers.attention.product layers.recurrent.cells layers.recurrent.layers
 layers.convolution.family layers.convolution.transposed layers.dropout layers.embedding
 layers.normalization.batch layers.normalization.group layers.normalization.layer layers.pooling.maximum layers.pooling.mean
@@ -39,17 +40,17 @@ LEFT = {
     "attention_kept": "its generator is made in Python; it serves many scores alone",
     "max_pool_with_indices": "places are counted in integers of several kinds",
     "logcumsumexp": "no primitive goes along an axis so",
-    "lstsq": "its residuals are there or not by the rank",
     "magnitude place qr_raw": "nobody asked",
 }
 CALLED = {name for names in LEFT for name in names.split()}
 #: The call of an op that is tried, where it is not the first.
-CHOSEN = {"bincount": 2, "one_hot": 1}
+CHOSEN = {"bincount": 2, "edges_of_bins": 1, "one_hot": 1}
 #: What is called for some of its options: an integer as `rng=` or seed, a mask as an index, values without `minlength=`, the
-#: gradient by an LSTM's projection, a pseudoinverse of a matrix that is said to be Hermitian.
+#: gradient by an LSTM's projection, a rule that finds a number of bins, a quotient by a number.
 PARTLY = {"alpha_dropout", "attention", "bincount", "choose", "dropout", "dropout1d", "dropout2d", "dropout3d",
-          "feature_alpha_dropout", "getitem", "lstm", "max_pool_grad", "max_pool_pick", "matrix_rank", "nanmean", "nanstd",
-          "nanvar", "one_hot", "pinv", "qr", "recurrent_grad", "scaled_dot_product_attention", "setitem", "sort"}  # fmt: skip
+          "edges_of_bins", "feature_alpha_dropout", "getitem", "histogram", "histogram_bin_edges", "lstm",
+          "matrix_rank", "max_pool_grad", "max_pool_pick", "nanmean", "nanstd", "nanvar", "one_hot", "polydiv", "qr",
+          "recurrent_grad", "scaled_dot_product_attention", "setitem", "sort"}  # fmt: skip
 
 
 def calls(line: str, every: bool) -> list[tuple[Op | Derived, Sample]]:

@@ -269,6 +269,12 @@ def _sinc_slope(y: Array, order: int) -> Array:
     return np.where(near, _sinc_near(inner, order, limit), _sinc_far(outer, order))
 
 
+def _sinc_derivative(x: Array, order: int) -> Array:
+    # With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!.
+    x = array_like(x)
+    return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
+
+
 def _sinc_near(y: Array, order: int, limit: float) -> Array:
     first = (order + 1) // 2
     # The n-th derivative of y²ᵏ is (2k)!/(2k − n)! · y²ᵏ⁻ⁿ.
@@ -324,13 +330,12 @@ def sinc_derivative(x: Array, order: int) -> Array:
     >>> tn.sinc_derivative(tn.tensor([0.5, 1.0]), 1)
     Tensor([-1.27323954, -1.        ])
     """
-    # With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!.
-    x = array_like(x)
-    return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
+    return _sinc_derivative(x, order)
 
 
 @op(
     numpy=np.sinc,
+    lower=lambda x: _sinc_derivative(x, 0),
     x=lambda g, x: g * sinc_derivative(x, 1),
     vmap="leading",
     samples=lambda r: [*unary_samples()(r), sample(np.array([0.0, 1e-4, -1.0])), sample(np.zeros((0, 2)))],

@@ -3,9 +3,10 @@ at the ends; which bin a value falls into is a step."""
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from tapenet.ops.derived import array_like, array_or_number, derived, is_tensor,
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.ranges import float_dtype
-from tapenet.typing import Array
+from tapenet.program.symbols import CannotLower, Symbol, provided
+from tapenet.typing import Array, DType
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
@@ -27,13 +29,36 @@ if TYPE_CHECKING:
 
 def _places(columns: Sequence[Array], edges: Sequence[Array]) -> Array:
     """The flat index of the cell in which each value falls, -1 where it is in none. The last edge is inside."""
-    flat, inside = np.zeros(columns[0].shape, np.intp), np.ones(columns[0].shape, np.bool_)
+    flat: Array = np.zeros(columns[0].shape, np.intp)
+    inside: Array = np.ones(columns[0].shape, np.bool_)
     for x, e in zip(columns, edges, strict=True):
-        place = np.searchsorted(e, x, "right") - 1
-        place[x == e[-1]] = len(e) - 2
-        inside &= (place >= 0) & (place < len(e) - 1)
-        flat = flat * (len(e) - 1) + place
+        count = e.shape[0] - 1
+        place = np.where(x == e[count], count - 1, np.searchsorted(e, x, "right") - 1)
+        inside = inside & (place >= 0) & (place < count)
+        flat = flat * count + place
     return np.where(inside, flat, -1)
+
+
+def _edges_of(a: Array, bins: Array, range: tuple[float, float] | None) -> Array:
+    """What `np.histogram_bin_edges` gives, in a program."""
+    if isinstance(bins, str):
+        raise CannotLower("how many bins there are may depend on values")
+    if not isinstance(bins, Symbol) and (np.ndim(bins) or range is not None):
+        return np.histogram_bin_edges(np.zeros(1, a.dtype), bins, range)
+    edges: Any = bins
+    if not np.ndim(bins):
+        low, high = np.min(a), np.max(a)
+        width = np.where(low == high, 0.5, 0.0).astype(float_dtype(a))
+        edges = np.linspace(low - width, high + width, int(bins) + 1, dtype=width.dtype)
+    wrong = ~np.all(edges[:-1] <= edges[1:])
+    edges = provided(edges, wrong, ValueError, "edges of bins must rise, and the range of the values be finite")
+    return cast("Array", edges)
+
+
+def _dtype_of_sums(points: Array, weights: Array | None) -> DType:
+    """That of sums in cells of a grid."""
+    narrow = float_dtype(points) if weights is None else float_dtype(points, weights)
+    return np.promote_types(narrow, np.float32)
 
 
 def _at(g: Array, place: Array) -> Array:
@@ -44,7 +69,7 @@ def _at(g: Array, place: Array) -> Array:
 @op(
     label="bins",
     nondiff=("a", "bins"),
-    opaque="which bin a value falls into depends on values",
+    lower=lambda a, bins, range: _places([np.ravel(a)], [_edges_of(a, bins, range)]),
     samples=lambda r: [sample(r.normal(size=4), 3), sample(r.normal(size=4), np.array([-1.0, 0, 1]))],
 )
 def bin_places(a: Array, bins: Array, range: tuple[float, float] | None = None) -> Array:
@@ -62,7 +87,6 @@ def bin_places(a: Array, bins: Array, range: tuple[float, float] | None = None) 
     label="cells",
     nondiff=("points", "edges"),
     sequences=("edges",),
-    opaque="which cell a point falls into depends on values",
     samples=lambda r: [sample(r.normal(size=(4, 2)), [np.array([-1.0, 0, 1]), np.array([-2.0, 2])])],
 )
 def cell_places(points: Array, edges: Sequence[Array]) -> Array:
@@ -78,10 +102,30 @@ def cell_places(points: Array, edges: Sequence[Array]) -> Array:
 # -- sums ------------------------------------------------------------------------------------------------------------
 
 
+def _sums(place: Array, count: int, weights: Array | None) -> Array:
+    """Sums in cells, in a program. What is in none is summed up in front of the others, and left out."""
+    if weights is not None and weights.dtype.kind == "c":
+        raise CannotLower("sums of complex numbers")
+    row = None if weights is None else np.reshape(weights, -1)
+    return np.bincount(place + 1, row, minlength=count + 1)[1:]
+
+
+def _bin_sums_program(a: Array, bins: Array, range: tuple[float, float] | None, weights: Array | None) -> Array:
+    edges = _edges_of(a, bins, range)
+    sums = _sums(_places([np.ravel(a)], [edges]), edges.shape[0] - 1, weights)
+    return sums if weights is None else sums.astype(weights.dtype)
+
+
+def _cell_sums_program(points: Array, edges: Sequence[Array], weights: Array | None) -> Array:
+    counts = [e.shape[0] - 1 for e in edges]
+    sums = _sums(_places(list(np.transpose(points)), edges), math.prod(counts), weights)
+    return np.reshape(sums, counts).astype(_dtype_of_sums(points, weights))
+
+
 @op(
     label="histogram",
     nondiff=("a", "bins"),
-    opaque="which bin a value falls into depends on values",
+    lower=_bin_sums_program,
     weights=lambda g, a, bins, range, weights_shape: np.reshape(_at(g, bin_places(a, bins, range)), weights_shape),
     gradients="weights: g at the bin of each, 0 where it is in none",
     samples=lambda r: [
@@ -106,7 +150,7 @@ def bin_sums(
     label="histogram",
     nondiff=("points", "edges"),
     sequences=("edges",),
-    opaque="which cell a point falls into depends on values",
+    lower=_cell_sums_program,
     weights=lambda g, points, edges: _at(g, cell_places(points, edges)),
     samples=lambda r: [
         sample(r.normal(size=(4, 2)), [np.array([-1.0, 0, 1]), np.array([-2.0, 2])], r.normal(size=4)),
@@ -120,8 +164,7 @@ def cell_sums(points: Array, edges: Sequence[Array], weights: Array | None = Non
     array([[0., 1.]])
     """
     sums = np.histogramdd(points, edges, weights=weights)[0]
-    narrow = float_dtype(points) if weights is None else float_dtype(points, weights)
-    return sums.astype(np.promote_types(narrow, np.float32), copy=False)
+    return sums.astype(_dtype_of_sums(points, weights), copy=False)
 
 
 # -- edges -----------------------------------------------------------------------------------------------------------
@@ -130,7 +173,7 @@ def cell_sums(points: Array, edges: Sequence[Array], weights: Array | None = Non
 @op(
     label="edges",
     nondiff=("a", "bins"),
-    opaque="how many bins there are may depend on values",
+    lower=_edges_of,
     samples=lambda r: [sample(r.normal(size=9), "auto"), sample(r.normal(size=3), 2, (-1.0, 2.0))],
 )
 def edges_of_bins(a: Array, bins: Array, range: tuple[float, float] | None = None) -> Array:

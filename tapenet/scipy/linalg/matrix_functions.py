@@ -6,8 +6,9 @@ matrix functions. So f is its own derivative, of every order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from tapenet.ops.linalg import eigen
 from tapenet.ops.linalg.degenerate import provided
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import Op, op
+from tapenet.program import symbol_loops
+from tapenet.program.symbols import CannotLower
 from tapenet.scipy.followed import followed
 from tapenet.scipy.linalg.definition import LEADING, library
 from tapenet.scipy.linalg.matrix_equations import solve_sylvester
@@ -25,9 +28,6 @@ from tapenet.typing import Array
 
 if TYPE_CHECKING:
     from tapenet.typing import ArrayLike
-
-if TYPE_CHECKING:
-    pass
 
 
 def _pair(a: Array, e: Array) -> Array:
@@ -98,6 +98,67 @@ logm = _function("logm", "the principal logarithm")
 # -- the exponential ---------------------------------------------------------------------------------------------
 
 
+#: Rows of a matrix up to which a program computes an exponential itself.
+_FEW = 64
+#: The numerator of the Padé approximant of order 13 of the exponential, and the norm up to which that is exact to rounding.
+_PADE = (
+    64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0, 10559470521600.0,
+    670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
+)  # fmt: skip
+_REACH = 4.25
+#: log2 of what the largest sum of a column of abs(A)²⁷ is multiplied with for the error that is left, over that of a rounding.
+_LEFT = -63.45
+
+
+def _columns(a: Array) -> Array:
+    """The largest sum of magnitudes in a column, (..., 1, 1)."""
+    return cast("Array", np.max(np.sum(np.abs(a), axis=-2, keepdims=True), axis=-1, keepdims=True))
+
+
+def _log2(x: Array) -> Array:
+    return cast("Array", np.log2(np.maximum(x, 1e-300)))
+
+
+def _expm_program(A: Array) -> Array:
+    """The exponential by scaling and squaring, in a program: Al-Mohy and Higham 2009, of order 13 whatever the norm is.
+
+    Powers are those of the matrix divided by 2^most, which brings its norm into reach. A power of 2 less is taken where the
+    norms of powers say that it is enough: each squaring costs digits of matrices far from normal ones.
+    """
+    n = A.shape[-1] if A.ndim > 1 else 0
+    if n == 1:
+        return np.exp(A)
+    builder = symbol_loops.builder_of((A,))
+    if builder is None or A.dtype.kind == "c" or not A.size or not 1 < n <= _FEW:
+        raise CannotLower("the exponential of numbers, or of complex or large matrices")
+    a = A.astype(np.float64)
+    most = np.maximum(np.ceil(_log2(_columns(a) / _REACH)), 0)
+    a = a * np.exp2(-most)
+    a2 = np.matmul(a, a)
+    a4 = np.matmul(a2, a2)
+    a6 = np.matmul(a2, a4)
+    sums, size = np.ones((*a.shape[:-2], 1, n)), np.abs(a)
+    step: Any = lambda carry, _: ([np.matmul(carry[0], size)], [])
+    (sums,), _ = symbol_loops.loop(builder, step, [sums], [], 27, False)
+    left = (_log2(np.max(sums, axis=-1, keepdims=True)) - _log2(_columns(a)) + _LEFT) / 26
+    root = np.maximum(_log2(_columns(a4)) / 4, _log2(_columns(a6)) / 6) - math.log2(_REACH)
+    squarings = np.maximum(np.ceil(most + np.maximum(root, left)), np.maximum(most - 100, 0))
+    back = np.exp2(most - squarings)
+    a, a2, a4, a6 = a * back, a2 * back**2, a4 * back**4, a6 * back**6
+    c, one = _PADE, np.eye(n)
+    odd = np.matmul(a6, c[13] * a6 + c[11] * a4 + c[9] * a2) + c[7] * a6 + c[5] * a4 + c[3] * a2 + c[1] * one
+    even = np.matmul(a6, c[12] * a6 + c[10] * a4 + c[8] * a2) + c[6] * a6 + c[4] * a4 + c[2] * a2 + c[0] * one
+    odd = np.matmul(a, odd)
+
+    def turn(values: list[Any]) -> list[Any]:
+        found, count = values
+        return [np.where(count < squarings, np.matmul(found, found), found), count + 1]
+
+    carry = [np.linalg.solve(even - odd, even + odd), np.float64(0)]
+    found, _ = symbol_loops.repeat(builder, lambda values: np.any(values[1] < squarings), turn, carry, None)
+    return cast("Array", found.astype(A.dtype if A.dtype.kind == "f" else np.float64))
+
+
 def _expm_rule(g: Array, A: Array) -> Array:
     if A.ndim < 2:  # of one number SciPy makes a matrix
         return cast("Array", np.reshape(g * np.exp(A), A.shape))
@@ -108,6 +169,7 @@ def _expm_rule(g: Array, A: Array) -> Array:
     check=lambda A: None if np.size(A) == 1 else _square("expm", A),
     sequences=(),
     A=_expm_rule,
+    lower=_expm_program,
     vmap="leading",
     formula="the exponential of a matrix",
     gradients="A: the derivative of the exponential at Aᵀ in the direction g",
@@ -140,11 +202,17 @@ def _direction_rule_e(g: Array, A: Array, method: str | None) -> Array:
     return expm_direction(transposed(A), g, method)
 
 
+def _direction_program(A: Array, E: Array, method: str | None) -> Array:
+    shape = np.broadcast_shapes(A.shape, E.shape)
+    return _in_direction(expm, np.broadcast_to(A, shape), np.broadcast_to(E, shape))
+
+
 @op(
     name="expm_frechet",
     sequences=(),
     A=_direction_rule_a,
     E=_direction_rule_e,
+    lower=_direction_program,
     broadcasts=True,
     vmap=LEADING,
     formula="the derivative of the exponential at A in the direction E",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.concatenation import concatenate
 from tapenet.ops.shapes.reshaping import reshape
+from tapenet.program import symbol_loops
+from tapenet.program.symbols import CannotLower, provided
 from tapenet.typing import Array
 
 if TYPE_CHECKING:
@@ -89,13 +91,27 @@ def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
     return a1 - a2
 
 
+#: Where NumPy leaves out zeros in front.
+_LENGTH = "a polynomial begins with 0: in a program its length must not depend on values"
+
+
 def _polymul_rule(g: Array, other: Array, shape: tuple[int, ...]) -> Array:
     # Leading zeros are missing in the result.
     return convolve_rule(_fitted(g, math.prod(shape) + np.size(other) - 1), other, shape, "full")
 
 
+def _polymul_program(a1: Array, a2: Array) -> Any:
+    a1, a2 = np.reshape(a1, -1), np.reshape(a2, -1)
+    product: Any = np.convolve(a1, a2)
+    for a in (a1, a2):
+        if a.shape[0] > 1:
+            product = provided(product, a[0] == 0, ValueError, _LENGTH)
+    return product
+
+
 @op(
     numpy=np.polymul,
+    lower=_polymul_program,
     a1=lambda g, a1_shape, a2: _polymul_rule(g, a2, a1_shape),
     a2=lambda g, a1, a2_shape: _polymul_rule(g, a1, a2_shape),
     gradients="a1: g convolved with a2 reversed; a2: g convolved with a1 reversed",
@@ -118,6 +134,30 @@ def polymul(a1: Array, a2: Array) -> Array:
     return np.polymul(a1, a2)
 
 
+def _long_division(u: Array, v: Array) -> tuple[Array, Array]:
+    """The quotient of two polynomials and what is left, as a loop of a program."""
+    builder = symbol_loops.builder_of((u, v))
+    degree = v.shape[0] - 1
+    if builder is None or not 0 < degree < u.shape[0]:
+        raise CannotLower("a division of the shorter polynomial, or by a number")
+    dtype = np.result_type(u.dtype, v.dtype, 0.0)
+    u, v = u.astype(dtype), v.astype(dtype)
+    scale, rest = 1 / v[0], v[1:]
+
+    def step(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+        (left,), (after,) = carry, slices
+        first = scale * left[0]
+        return [np.concatenate([left[1:], after[None]]) - first * rest], [first]
+
+    (left,), (quotient,) = symbol_loops.loop(builder, step, [u[:degree]], [u[degree:]], u.shape[0] - degree, False)
+    return quotient, left
+
+
+def _padded(u: Array, v: Array) -> Array:
+    """A dividend with so many zeros behind that the quotient is as long as it was."""
+    return np.concatenate([u, np.zeros(v.shape[0] - 1, u.dtype)])
+
+
 def _series_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Array) -> dict[str, Array]:
     # u is q convolved with v. Its gradient is a substitution in the other direction.
     by_u = np.flip(series_quotient(np.flip(g), v))
@@ -129,7 +169,7 @@ def _series_rule(g: Array, wanted: Collection[str], out: Array, u: Array, v: Arr
 
 @op(
     label="÷",
-    opaque="a division, whose remainder is as long as values decide",
+    lower=lambda u, v: _long_division(_padded(u, v), v)[0] if v.shape[0] > 1 else 1 / v[0] * u,
     joint=_series_rule,
     gradients="u: g divided by v from the end; v: −(g by u) convolved with q reversed",
     samples=lambda r: [
@@ -155,7 +195,7 @@ def series_quotient(u: Array, v: Array) -> Array:
     >>> series_quotient(tn.tensor([1.0, 0.0, 0.0]), np.array([1.0, -0.5]))  # 1 / (1 - x/2) = 1 + x/2 + x²/4 + ...
     Tensor([1.  , 0.5 , 0.25])
     """
-    q: Array = np.polydiv(np.concatenate([u, np.zeros(v.shape[0] - 1, u.dtype)]), v)[0]
+    q: Array = np.polydiv(_padded(u, v), v)[0]
     return q
 
 
@@ -181,9 +221,18 @@ def _polydiv_rule(g: Array, wanted: Collection[str], u: Array, v: Array) -> dict
     return found
 
 
+def _polydiv_program(u: Array, v: Array) -> tuple[Array, Any]:
+    r: Any
+    q, r = _long_division(np.reshape(u, -1), np.reshape(v, -1))
+    if r.shape[0] > 1:
+        r = provided(r, np.abs(r[0]) <= 1e-8, ValueError, _LENGTH)
+    return q, r
+
+
 @op(
     numpy=np.polydiv,
     outputs=2,
+    lower=_polydiv_program,
     joint=_polydiv_rule,
     gradients="u: g₀ − vᵀg₁ divided by v from the end, above g₁; v: −(g by u) convolved with q reversed",
     samples=lambda r: [
