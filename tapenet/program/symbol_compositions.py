@@ -477,15 +477,22 @@ def _nan_extreme(
     return np.where(np.all(nan, axis=axis, keepdims=keepdims), math.nan, extreme)
 
 
+#: Terms that are written one by one.
+_TAPS = 32
+
+
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """Products with the windows of the longer one. Those of a window that reaches beyond its ends are left out, since 0 times
-    what is infinite is nan."""
+    """Sums of products with the windows of the longer one: by taps where there are few, by windows where these are, else as one
+    product. Those of a window that reaches beyond the ends are left out, since 0 times what is infinite is nan."""
     builder = builder_of(a, v)
     a, v = (array_of(builder, x) for x in (a, v))
     if len(a) < len(v):
         a, v = v, a
-    short = len(v)
-    if len(a) * short > _MANY or not short:
+    short, windows = len(v), len(a) - len(v) + 1
+    if mode not in ("full", "same", "valid") or np.result_type(a.dtype, v.dtype).char not in "fd" or not short:
+        raise CannotLower("a convolution of whole or complex numbers, or of none")
+    large = min(short, windows) > _TAPS and len(a) * short > _MANY
+    if large or (mode != "valid" and short * short > _MANY):
         raise CannotLower("a long convolution")
 
     def begin(a: Any, v: Any) -> Any:
@@ -494,10 +501,17 @@ def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
         back = row[:, None] - row
         return np.sum(np.where(back >= 0, a[: short - 1] * v[np.maximum(back, 0)], 0), axis=1)
 
-    middle = np.matmul(_sliding_window_view(a, short), v[::-1]) + 0.0
+    turned = v[::-1]
+    if short <= _TAPS:
+        middle: Any = sum(a[j : j + windows] * turned[j] for j in range(short))
+    elif windows <= _TAPS:
+        middle = np.stack([np.sum(a[j : j + short] * turned) for j in range(windows)])
+    else:
+        middle = np.matmul(_sliding_window_view(a, short), turned)
+    middle = middle + 0.0  # none is -0
     if mode == "valid" or short == 1:
         return middle
-    whole = np.concatenate([begin(a, v), middle, begin(a[::-1], v[::-1])[::-1]])
+    whole: Any = 0.0 + np.concatenate([begin(a, v), middle, begin(a[::-1], v[::-1])[::-1]])
     return whole if mode == "full" else whole[short - 1 - short // 2 :][: len(a)]
 
 

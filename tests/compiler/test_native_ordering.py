@@ -154,7 +154,9 @@ COMPOSED: dict[str, Callable[[Any], Any]] = {
     "heaviside": lambda x: np.heaviside(x, 0.25),
     "median": lambda x: np.median(x, axis=1) + np.median(x),
     "median of columns": lambda x: np.median(x[:3], axis=0, keepdims=True),
-    "convolve": lambda x: np.convolve(x[1], x[0, :4], "valid"),
+    "convolve": lambda x: np.concatenate([np.convolve(x[1], x[0, :4], m) for m in ("valid", "same", "full")]),
+    "convolve, few windows": lambda x: np.convolve(np.tile(x[0], 6), np.tile(x[1], 7), "valid"),
+    "convolve, many": lambda x: np.convolve(np.tile(x[0], 12), np.tile(x[1], 6)),
     "running maximum": lambda x: np.maximum.accumulate(x, axis=1),
     "running minimum": lambda x: np.minimum.accumulate(x),
     "running maximum of whole numbers": lambda x: np.maximum.accumulate(np.argsort(x[1])),
@@ -163,7 +165,7 @@ COMPOSED: dict[str, Callable[[Any], Any]] = {
     "nansum": lambda x: np.nansum(x, axis=0),
     "quantile": lambda x: np.quantile(x, 0.3) + np.quantile(x, np.array([0.0, 0.55, 1.0]), axis=1, keepdims=True),
     "percentile": lambda x: np.percentile(x, [10, 50], axis=0),
-    "correlate": lambda x: np.correlate(x[1], x[0, :3]),
+    "correlate": lambda x: np.correlate(x[1], x[0, :3]) + np.correlate(x[0, :3], x[1], "full")[2:6],
 }
 
 
