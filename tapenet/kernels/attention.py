@@ -23,6 +23,7 @@ from tapenet.kernels.blocks import turn
 from tapenet.kernels.constants import lasting
 from tapenet.llvm import gemm
 from tapenet.llvm.emitter import llvm_type
+from tapenet.llvm.factories import factory
 from tapenet.llvm.formulas import FORMATS, call
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.sharing import Shared
@@ -105,7 +106,7 @@ def _plan(
     beside = [blocks * block * block * itemsize for *_, itemsize in lie[len(lie) - (kinds[0] != "") - kinds[1] :]]
     cost = math.prod(lead) * rows * columns * (width + wide) // (2 if causal else 1)  # of scores that are seen
     short, long, tile = (block * n * dtype.itemsize for n in (width, wide, block))  # bytes of a block
-    if back:
+    if mask_gradient is not None:
         run = _backward(width, wide, causal, block, dtype.char, *kinds, mask_gradient)
         scratch = *[blocks * short] * 3, *[blocks * long] * 3, *[blocks * tile] * 2, short, short, long, long
     else:
@@ -285,7 +286,7 @@ class _Head:
         return self.k.total(total)
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def _forward(width: int, wide: int, causal: bool, block: int, char: str, mask: str, dropout: bool) -> Shared:
     k = Kernel("attention", char, vectors=True)
     beside = [np.dtype(c) for c in (mask, "?" * dropout) if c]
@@ -350,7 +351,7 @@ def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Va
     return [(a.moved(heads.load(at)), heads.load(at + 1)) for a, at in zip(arrays, places, strict=True)]
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def _backward(
     width: int, wide: int, causal: bool, block: int, char: str, mask: str, dropout: bool, mask_gradient: bool
 ) -> Shared:

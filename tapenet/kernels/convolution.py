@@ -23,6 +23,7 @@ from tapenet.kernels import aligned
 from tapenet.kernels.blocks import blocks, even, pieces
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.moves import add_up
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared, parts
@@ -120,7 +121,7 @@ def _outer(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[
                 yield d, h
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _sums(shape: Shape, char: str) -> Shared:
     k = Kernel("sums", char, vectors=shape.outs > shape.groups)
     x, weight, out = _arrays(k, shape)

@@ -28,6 +28,7 @@ from tapenet.kernels.constants import lasting
 from tapenet.kernels.convolution import Ints, Shape
 from tapenet.kernels.moves import add_up, clear, picked_into, put_taps, transposed, turn_each, zeros
 from tapenet.llvm import gemm
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared, parts
@@ -228,7 +229,7 @@ def _dense(shape: Shape) -> bool:
     return shape.out_step == (1, 1, 1) and shape.counts == shape.out
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _sum_kernel(
     shape: Shape, by_out: int, by_channel: int, seen: str, by_outs: bool, char: str, far: bool
 ) -> Shared:  # fmt: skip
@@ -447,7 +448,7 @@ def _whole(shape: Shape) -> bool:
     return len(shape.taps) == 1 and shape.counts == shape.x and not _beyond(shape)
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _weight_kernel(shape: Shape, all_taps: int, char: str, by_places: bool) -> Shared:
     """The range is that of the rows, or of the places of the only one; or that of the taps, or of pieces of the channels."""
     k = Kernel("gathered_weights", char, vectors=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from tapenet.kernels import like
 from tapenet.llvm.emitter import Value
+from tapenet.llvm.factories import factory
 from tapenet.llvm.gemm import load_masked, store_masked
 from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.sharing import Shared
@@ -314,7 +315,7 @@ def _sizes(k: Kernel, axes: int) -> tuple[list[Value], Value]:
 # -- the kernels -------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def _sampled(char: str, lanes: int, reading: Reading) -> Shared:
     k = Kernel("sampled", char)
     x, grid, out = (k.array(1) for _ in range(3))
@@ -336,7 +337,7 @@ def _sampled(char: str, lanes: int, reading: Reading) -> Shared:
     return k.shared()
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def _gradients(char: str, lanes: int, reading: Reading, by_x: bool, by_grid: bool) -> Shared:
     k = Kernel("sampled_gradients", char)
     x, grid, g = (k.array(1) for _ in range(3))

@@ -13,6 +13,7 @@ import numpy as np
 from tapenet.kernels import aligned, panels
 from tapenet.kernels.blocks import counted, kind
 from tapenet.llvm import gemm, sharing, workers
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
@@ -228,7 +229,7 @@ def _cut(
         yield start, (rest < tall).where(rest, tall), within
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _product(
     inputs: int, columns: int, turned: bool, packed: bool, biased: bool, char: str, far: bool = False, lie: bool = False
 ) -> Shared:  # fmt: skip
@@ -248,7 +249,7 @@ def _product(
     return k.shared()
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _inner(n: int, inputs: int, outputs: int, char: str) -> Shared:
     """g @ weightᵀ of few rows in tiles of `SIDE` rows of either: the weights are read once, as they lie."""
     k = Kernel("linear_inner", char, vectors=True)
@@ -290,7 +291,7 @@ def _inner(n: int, inputs: int, outputs: int, char: str) -> Shared:
     return k.shared()
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _streamed(n: int, left_over: int, wide: int, char: str) -> Shared:
     """x @ weight of few rows, for a range of blocks of columns; behind multiples of `NARROW` columns some are left over. The
     integers are inputs, outputs and the columns of a block, at most `wide`. Weights are read once, runs of `STREAMS` rows at a
@@ -343,7 +344,7 @@ def _streamed(n: int, left_over: int, wide: int, char: str) -> Shared:
     return k.shared()
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
     """xᵀ @ g of few rows, for a range of inputs; behind multiples of `NARROW` columns some are left over. Integers are
     inputs and outputs. Up to so many columns of g are copied next to each other; rows of the result are written along these."""
@@ -400,7 +401,7 @@ def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
     return k.shared()
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _weight_grad(columns: int, packed: bool, char: str, far: bool = False, lie: bool = False) -> Shared:
     """Of a kind of columns. The last arguments are inputs and outputs. `far` and `lie` as for `panels.write`."""
     k = Kernel("linear_weight", char, vectors=True)

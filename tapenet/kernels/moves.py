@@ -13,6 +13,7 @@ from tapenet.kernels.blocks import counted, every, interleave, kind, move, plane
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.constants import zeros as zeros
 from tapenet.llvm import rehearsal
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
@@ -53,7 +54,7 @@ def put(x: np.ndarray, target: np.ndarray) -> None:
     run(math.prod(lengths), COST * x.size, x, target, row, *lengths[1:], *steps)
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _put(rows: int, columns: int, apart: int, char: str) -> Shared:
     """Of matrices whose columns lie so many numbers `apart` in the target. Arguments behind the arrays: numbers between rows of
     the source; the lengths of the axes around but the first; numbers between neighbours along all three, in the source and in
@@ -103,7 +104,7 @@ def bordered(x: np.ndarray, befores: Sequence[int], padded: Sequence[int]) -> np
     return made
 
 
-@functools.lru_cache(maxsize=2)
+@factory(2)
 def _bordered(char: str) -> Shared:
     """Arguments behind the arrays: 1 if x is copied, 0 if its place is left alone; channels, and how far they lie apart in x;
     the numbers of a row in x, in the result, and before it; of the two axes of rows the lengths in x and in the result, the
@@ -163,7 +164,7 @@ def apart(
     return made
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _apart(
     height: int, rows: tuple[int, int], places: tuple[int, int, int, int], which: tuple[int, ...], n: int, char: str
 ) -> Shared:  # fmt: skip
@@ -195,7 +196,7 @@ def from_patches(made: np.ndarray, x: np.ndarray) -> None:
     _patches(x.shape[1:], made.shape[3:5], kernel, kernel, True, x.dtype.char)(len(x), COST * x.size, x, made)
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _patches(
     image: tuple[int, ...], out: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], back: bool, char: str
 ) -> Shared:  # fmt: skip
@@ -236,7 +237,7 @@ def copied(source: np.ndarray, target: np.ndarray) -> None:
     raise rehearsal.Unrecorded
 
 
-@functools.cache
+@factory(None)
 def _copied() -> Shared:
     """The range is that of the bytes."""
     k = Kernel("copied", np.uint8)
@@ -261,7 +262,7 @@ def dense(x: np.ndarray) -> np.ndarray:
     return made
 
 
-@functools.cache
+@factory(None)
 def _dense() -> Shared:
     """Arguments behind the arrays: bytes of a run; how many there are along the second and third axis; bytes between neighbours
     along all three. The range is that of the runs."""
@@ -284,7 +285,7 @@ def clear(array: np.ndarray) -> None:
         _clear(array.dtype.char)(array.size, DENSE * array.size, array)
 
 
-@functools.lru_cache(maxsize=2)
+@factory(2)
 def _clear(char: str) -> Shared:
     k = Kernel("clear", char)
     array = k.array(1)
@@ -300,7 +301,7 @@ def add_up(sums: np.ndarray, out: np.ndarray) -> None:
     _add_up(len(sums), out.dtype.char)(out.size, DENSE * sums.size, sums, out, out.size)
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def _add_up(parts: int, char: str) -> Shared:
     k = Kernel("add_up", char)
     sums, out, size = k.array(1), k.array(1), k.integer()
@@ -318,7 +319,7 @@ def add_to_rows(rows: np.ndarray, numbers: np.ndarray) -> None:
     _add_to_rows(rows.dtype.char)(len(rows), DENSE * rows.size, rows, numbers, rows.shape[1])
 
 
-@functools.lru_cache(maxsize=2)
+@factory(2)
 def _add_to_rows(char: str) -> Shared:
     k = Kernel("add_to_rows", char)
     rows, numbers, columns = k.array(1), k.array(1), k.integer()
@@ -361,7 +362,7 @@ def _offsets(taps: tuple[int, ...]) -> np.ndarray:
     return np.array(taps, np.int64)
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _picked(taps: int, char: str) -> Shared:
     """Arguments behind the arrays: of the first axis of the result the length of its inner part, the length of the second;
     numbers between neighbours along the outer and inner part and along the second axis in the source."""
@@ -387,7 +388,7 @@ def put_taps(some: np.ndarray, taps: tuple[int, ...], weight: np.ndarray) -> Non
     run(outs, COST * weight.size, some, lasting(_offsets(taps)), weight, channels)
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _put_taps(taps: int, number: int, char: str) -> Shared:
     """The argument behind the arrays are the channels. The range is that of the outs."""
     k = Kernel("put_taps", char)
@@ -418,7 +419,7 @@ def turned_into(matrix: np.ndarray, target: np.ndarray) -> None:
     run(columns, COST * matrix.size, matrix, target, rows, columns)
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _transpose(rows: int, char: str) -> Shared:
     """Of matrices with a kind of rows. The range is that of the columns."""
     k = Kernel("transpose", char, vectors=True)
@@ -442,7 +443,7 @@ def _turn(rows: int, columns: int, char: str) -> Shared:
     return _turn_each(kind(rows, lanes), kind(columns, lanes), char)
 
 
-@functools.lru_cache(maxsize=256)
+@factory(256)
 def _turn_each(rows: int, columns: int, char: str) -> Shared:
     """Of matrices with a kind of rows and columns. The range is that of the matrices."""
     k = Kernel("turn", char, vectors=True)

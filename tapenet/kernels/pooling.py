@@ -5,7 +5,6 @@ Arrays are (outer, depth, height, width, inner) in memory; windows cover the thr
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.kernels.blocks import move
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.sharing import Shared
 
@@ -122,7 +122,7 @@ def _place(shape: Shape, at: tuple[Index, ...], tap: Ints, edge: bool) -> tuple[
     return tuple(found), inside
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _largest(shape: Shape, rows: bool, char: str) -> Shared:
     k = Kernel("largest", char)
     x, best, where = _arrays(k, shape)
@@ -148,7 +148,7 @@ def _largest(shape: Shape, rows: bool, char: str) -> Shared:
     return k.shared()
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _spread(shape: Shape, rows: bool, char: str) -> Shared:
     k = Kernel("spread", char)
     found, y, where = _arrays(k, shape)

@@ -14,6 +14,7 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.llvm import blas, rehearsal, sharing, workers
 from tapenet.llvm.blas import GRAIN, PLAIN, ROW_MAJOR, TRANSPOSED, Length, Matrix, call
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.loops import Code
 from tapenet.llvm.sharing import Shared
@@ -111,7 +112,7 @@ def write(code: Code, kind: Kind, lengths: Sequence[Length], leading: Sequence[L
         call(code, "gemm", kind.dtype, options, n, m, k, 1.0, a, by_a, b, by_b, beta, out, by_out)
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def parts(kind: Kind, along: Axis) -> Shared:
     """The code of a product in parts. Arguments: operands and result, of sums one for each part; `lengths` and `leading`."""
     k = Kernel("product", kind.dtype)
@@ -185,7 +186,7 @@ def _matrix(x: np.ndarray) -> Matrix | None:
     return blas.matrix(x.shape, tuple(s // x.itemsize for s in x.strides))
 
 
-@functools.lru_cache(maxsize=8)
+@factory(8)
 def _stack(kind: Kind) -> Shared:
     """Some products of two stacks. Arguments: operands and result, where the matrices of the operands begin; n, m and the
     length summed over, and how far the rows of the operands lie apart."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from tapenet.llvm.emitter import Value
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Variable
 from tapenet.llvm.sharing import Shared
 
@@ -29,7 +28,7 @@ def _cost(n: int, weight: np.ndarray) -> int:
     return weight.size * (n + -(-n // _ROWS) * _FLOAT)
 
 
-@functools.lru_cache(maxsize=4)
+@factory(4)
 def _product(char: str) -> Shared:
     k = Kernel("quantized", char)
     x, weight, scale, out = k.array(1), k.array(1, dtype=np.int8), k.array(1), k.array(1)
@@ -62,7 +61,7 @@ def transposed(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return found
 
 
-@functools.lru_cache(maxsize=4)
+@factory(4)
 def _transposed(char: str) -> Shared:
     k = Kernel("quantized_transposed", char)
     y, weight, found = k.array(1), k.array(1, dtype=np.int8), k.array(1)

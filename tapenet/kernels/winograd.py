@@ -23,7 +23,6 @@ it comes in with both signs. So may numbers beyond a sixteenth of the largest th
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -35,6 +34,7 @@ from tapenet.kernels.blocks import even, planes, turn
 from tapenet.kernels.constants import made_of, zeros
 from tapenet.kernels.moves import clear
 from tapenet.llvm import gemm
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import ROUNDS, Shared, parts
@@ -309,7 +309,7 @@ def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None])
     return Array(k, pointer, border.strides, border.dtype)
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _transform(rest: int, flipped: bool, by_outs: bool, char: str) -> Shared:
     """The range is that of the outs; with `by_outs` of vectors of them. Lengths are arguments, so that few kernels serve all:
     only how many channels, or outs with `by_outs`, are left over behind whole vectors is known."""
@@ -372,7 +372,7 @@ def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
     return a, outer + inner, outer - inner, c
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _back(rest: int, char: str) -> Shared:
     """The range is that of the outs. Of the lengths only how many channels are left over behind whole vectors is known."""
     k = Kernel("winograd_back", char)
@@ -414,7 +414,7 @@ def _by_g_turned(a: Value, b: Value, c: Value, d: Value) -> tuple[Value, Value, 
     return a + both, (b - c) * 0.5, both + d
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _convolve(shape: Shape, char: str, turned: bool) -> Shared:
     """With `turned` the sixteen matrices are transposed, and some of their rows are read at a time: each is another line."""
     k = Kernel("winograd", char, vectors=True)
@@ -474,7 +474,7 @@ def _outputs(
                         out.store(value + number, o, row * 2 + i, place, count=count)
 
 
-@functools.lru_cache(maxsize=128)
+@factory(128)
 def _weight_grad(shape: Shape, char: str, by_lines: bool) -> Shared:
     """The range is that of the blocks of tiles, and each part has sums of its own; or that of the four lines of transformed
     tiles."""

@@ -24,6 +24,7 @@ vector, and so are the results of arithmetic on it; a plain innermost loop LLVM 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -394,7 +395,8 @@ class Kernel(Code):
         """Machine code that deals its range out to threads, as a function of the range's length, what it costs in
         multiply-adds, arrays and integers. It waits at its first call until the code is there."""
         text = self.text() + sharing.text(self.name, self._kinds, self._grain)
-        return sharing.Shared(self._begun(text), self.name, self._kinds, self._grain, self._rounds, text)
+        symbol = f"{self.name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return sharing.Shared(self._begun(text), self.name, self._kinds, self._grain, self._rounds, symbol)
 
     def _begun(self, text: str) -> Callable[[], Library]:
         rehearsal.state.begun += 1

@@ -7,7 +7,6 @@ same for any number of threads; else on the number of threads too, since a cut h
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -98,7 +97,7 @@ def parts(length: int, cost: int, own: int = 0, grain: int = 1) -> int:
 
 class Shared:
     """Code for a range, by the name under which `text` defined it: `run(length, cost, *arguments)`. `library` gives the code
-    when it is there.
+    when it is there; other code calls it by the `symbol`.
 
     Arguments are those of the code but for the part's beginning and end: arrays and integers; for memory that each part has
     an array (parts, ...), as many as `parts` says; for memory that a thread needs how many bytes. The interpreter's lock is
@@ -107,11 +106,14 @@ class Shared:
 
     def __init__(
         self, library: Callable[[], Library], name: str, parameters: Sequence[str], grain: int = 1, rounds: int = ROUNDS,
-        code: str = "",
+        symbol: str = "",
     ) -> None:  # fmt: skip
-        self._begun, self._name = library, name
-        self._symbol = f"{name}_{hashlib.sha256(code.encode()).hexdigest()[:16]}" if code else ""
-        if self._symbol:
+        self.begun, self._name, self._symbol = library, name, symbol
+        #: What it is made of besides the code.
+        self.form = name, [*parameters], grain, rounds, symbol
+        #: Is told of the code when that is there.
+        self.loaded: Callable[[Library], None] | None = None
+        if symbol:
             _named[self._symbol] = self
         self._library: Library | None = None
         self._function = 0
@@ -124,7 +126,9 @@ class Shared:
 
     def _load(self) -> Library:
         """The code, for which the first call waits."""
-        library = self._begun()
+        library = self.begun()
+        if self.loaded is not None:
+            self.loaded(library)
         self._function = library.address(f"{self._name}_part")
         self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 2)(self._function)
         self._library = library

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from tapenet.kernels.recurrent.tiles import GRAIN, Layer, Spot, Strip, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
 from tapenet.llvm.emitter import Value
+from tapenet.llvm.factories import factory
 from tapenet.llvm.gemm import Matrix
 from tapenet.llvm.gemm import write as gemm
 from tapenet.llvm.kernel import Array, Kernel
@@ -20,7 +20,7 @@ from tapenet.llvm.sharing import Shared
 BLOCK = 96
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def code(layer: Layer) -> Shared:
     """Arguments: w_ih, w_hh, g, gates, states, d, dh, dx, others and rows, as `recurrent.backward` has them, with packed
     weights; time, batch, reverse and `to_the_end`. The range is that of the rows of the batch."""
@@ -119,7 +119,7 @@ def _rnn_back(at: Spot, kind: str, by_h: Value, h: Array, d: Array) -> None:
 # -- weights -----------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def weight_gradient(inputs: int, units: int, width: int, char: str) -> Shared:
     """out[:, g] = xᵀ @ d[g]; the rows of out lie `width` numbers apart. The range is that of all gates' strips of units. The
     argument behind out is scratch memory, `scratch` numbers: rows of d lie where few places of a cache take them, and a strip
@@ -151,7 +151,7 @@ def weight_gradient(inputs: int, units: int, width: int, char: str) -> Shared:
     return k.shared()
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def bias_gradient(units: int, char: str) -> Shared:
     """out[g] = Σ d[g] over its rows, block by block. The range is that of all gates' strips of units."""
     k = Kernel("recurrent_biases", char, vectors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +9,14 @@ import numpy as np
 from tapenet.kernels.recurrent.tiles import GRAIN, Layer, Spot, Strip, Sums, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
 from tapenet.llvm.emitter import Value
+from tapenet.llvm.factories import factory
 from tapenet.llvm.formulas import call
 from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def code(layer: Layer) -> Shared:
     """Arguments: x, w_ih, w_hh, bias, gates, states, out, others and rows, as `recurrent.forward` has them, with packed
     weights; scratch memory, `scratch` numbers for each row; time, batch, reverse. The range is that of the batch's rows."""

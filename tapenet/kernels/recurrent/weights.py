@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from tapenet.kernels import aligned
 from tapenet.kernels.blocks import turn
 from tapenet.kernels.constants import zeros
 from tapenet.kernels.moves import COST
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Index, Kernel
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
@@ -45,7 +45,7 @@ def packed(weight: np.ndarray, blocks: int, order: Sequence[tuple[int, int]] = (
     return out
 
 
-@functools.lru_cache(maxsize=64)
+@factory(64)
 def _packed(columns: int, blocks: int, dense: bool, char: str) -> Shared:
     """Of a matrix whose inner axis is `dense`, or else the other. Arguments behind the arrays: how much of the inner axis, of
     how much there is in a strip; numbers between neighbours along the axis that is not dense; and where in the strip it
@@ -99,7 +99,7 @@ def biases(
     return out
 
 
-@functools.lru_cache(maxsize=8)
+@factory(8)
 def _biases(gates: int, char: str) -> Shared:
     """The range is that of the units."""
     k = Kernel("biases", char)

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.machinery
 import json
 import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +24,8 @@ from tapenet import kernels
 from tapenet.kernels.constants import is_constant
 from tapenet.llvm import blas, sharing, toolchain, workers
 from tapenet.llvm.processor import processor, processors
+from tapenet.llvm.sources import sources
 from tapenet.llvm.toolchain import Library, Piece
-from tapenet.program import BEGUN
 from tapenet.program.ir import Constant, Host, Input, Program, Reference, Value
 from tapenet.program.native import entry
 from tapenet.program.native.draws import draws
@@ -74,13 +72,13 @@ class Kept(NamedTuple):
 
 def key(program: Program) -> Key | None:
     """The key of a captured program; None for one that is not kept."""
-    if len(program.body) < LEAST or toolchain.folder() is None:
+    if len(program.body) < LEAST or toolchain.folder() is None or sources() is None:
         return None
     told = _Told()
     try:
         told.program(program)
         rows = [_around(), *told.rows]
-    except (Untold, OSError):  # where a source cannot be looked at, as a broken link of an editor's
+    except Untold:
         return None
     return Key(hashlib.sha256(repr(rows).encode()).hexdigest(), program, told.outside)
 
@@ -164,7 +162,7 @@ def _around() -> dict[str, object]:
     looks for more."""
     found = blas.find()
     return {
-        "sources": _sources(), "python": (sys.version, sys.flags, sys.executable), "code": toolchain.target().key,
+        "sources": sources(), "python": (sys.version, sys.flags, sys.executable), "code": toolchain.target().key,
         "processor": processor(), "processors": processors(), "threads": workers.threads(), "pool": workers.able(),
         "blocks": workers.blocks(workers.MOST), "kernels": kernels.on(), "arrays": entry.usable(),
         "blas": found and (sorted(found.addresses), found.integer), "numpy": _features(),
@@ -176,28 +174,6 @@ def _features() -> object:
     """The processor as NumPy sees it, which computes what depends on constants alone."""
     umath = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
     return sorted(getattr(umath, "__cpu_features__", {}).items())
-
-
-@functools.cache
-def _sources() -> object:
-    """The code of tapenet and what it computes with: files, how large they are, and when they were changed."""
-    files = []
-    folders = [os.fspath(Path(__file__).parents[2])]
-    for folder in folders:  # grows while it is walked over
-        with os.scandir(folder) as found:
-            for file in found:
-                if file.is_dir():
-                    folders.append(file.path)
-                elif file.name.endswith(".py"):
-                    files.append((file.path, file.stat()))
-    for name in ("numpy", "scipy", "llvmlite"):
-        spec = importlib.machinery.PathFinder.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            files.append((spec.origin, os.stat(spec.origin)))
-    told = [(path, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in sorted(files)]
-    if max(max(when) for _, _, *when in told) > (BEGUN - 1) * 1e9:  # clocks of file systems are coarse
-        raise Untold  # nobody knows what this process has read
-    return told
 
 
 @functools.lru_cache(256)

@@ -17,7 +17,7 @@ pytest.importorskip("llvmlite")
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels, nn, optim
-from tapenet.llvm import blas, processor, sharing, toolchain, workers
+from tapenet.llvm import blas, processor, sources, toolchain, workers
 from tapenet.program.ir import Builder, Constant, Host, Input, Program, Reference, Value, Write
 from tapenet.program.native import entry, kept, runner
 from tapenet.program.native.module import Module
@@ -31,7 +31,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "cache"
     monkeypatch.setenv("TAPENET_CACHE", str(place))
     monkeypatch.setattr(kept, "LEAST", 1)
-    monkeypatch.setattr(kept, "BEGUN", float("inf"))
+    monkeypatch.setattr(sources, "BEGUN", float("inf"))
     return place
 
 
@@ -89,10 +89,10 @@ def test_a_program_is_found_and_does_the_same(made: list[Program], cache: Path) 
 
 _CHILD = """
 from tests.program.native import test_kept as t
-t.kept.LEAST, t.kept.BEGUN = 1, float("inf")
+t.kept.LEAST, t.sources.BEGUN = 1, float("inf")
 made = []
 t.runner.Module = lambda program, **options: made.append(program) or t.Module(program, **options)
-print(t._losses(4), len(made))
+print([g.tolist() for g in t._up(2)][1:], len(made))
 """
 
 
@@ -108,7 +108,7 @@ def test_another_process_finds_it(cache: Path) -> None:
 
 
 def _up(calls: int) -> list[np.ndarray]:
-    """Gradients where maps grow and the last convolution's gradient has its channels innermost, as in a U-Net."""
+    """A loss and gradients where maps grow and the last convolution's gradient has its channels innermost, as in a U-Net."""
     r = np.random.default_rng(0)
     x, y = r.normal(size=(8, 16, 8, 8)).astype(np.float32), r.integers(10, size=8 * 256)
     tn.random.seed(0)
@@ -117,23 +117,18 @@ def _up(calls: int) -> list[np.ndarray]:
     @tn.compile
     def step(x: np.ndarray, y: np.ndarray) -> Any:
         loss = F.cross_entropy(net(x).transpose(0, 2, 3, 1).reshape(-1, 10), y)
-        return tn.gradients(loss, [*net.parameters()])
+        return [loss, *tn.gradients(loss, [*net.parameters()])]
 
     return [g.numpy() for g in [step(x, y) for _ in range(calls)][-1]]
 
 
-def test_a_u_net_calls_no_python(made: list[Program], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its kernels are found too where no op has asked for them: as those that copy images once for several convolutions."""
+def test_a_u_net_calls_no_python(made: list[Program], cache: Path) -> None:
     with kernels.switched(False):
         expected = _up(1)
     made.clear()
     for _ in range(2):
         for found, wanted in zip(_up(2), expected, strict=True):
             np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
-        called = {*sharing._lasting}
-        monkeypatch.setattr(sharing, "_named", {})
-        monkeypatch.setattr(sharing, "_lasting", {})
-    assert called
     assert len(made) == 1
 
 
@@ -318,7 +313,7 @@ def _another_target() -> toolchain.Target:
 
 #: What changes each entry of what is around a program.
 _CHANGES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
-    "sources": lambda m: m.setattr(kept, "_sources", lambda: ["another"]),
+    "sources": lambda m: m.setattr(kept, "sources", lambda: "another"),
     "python": lambda m: m.setattr(sys, "version", "3.99"),
     "code": lambda m: m.setattr(toolchain, "target", _another_target),
     "processor": lambda m: m.setattr(
@@ -350,22 +345,22 @@ def test_all_around_a_program_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> 
 def test_sources_that_cannot_be_looked_at_have_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As the link that an editor lays beside a file that is being changed, which leads nowhere."""
     (tmp_path / ".#module.py").symlink_to("someone@somewhere")
-    monkeypatch.setattr(kept, "__file__", str(tmp_path / "program" / "native" / "kept.py"))
-    kept._sources.cache_clear()
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "llvm" / "sources.py"))
+    sources.sources.cache_clear()
     try:
         assert kept.key(_program()) is None
     finally:
-        kept._sources.cache_clear()
+        sources.sources.cache_clear()
 
 
 def test_sources_that_were_changed_since_they_were_read_have_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.key(_program()) is not None
-    kept._sources.cache_clear()
-    monkeypatch.setattr(kept, "BEGUN", 0.0)
+    sources.sources.cache_clear()
+    monkeypatch.setattr(sources, "BEGUN", 0.0)
     try:
         assert kept.key(_program()) is None
     finally:
-        kept._sources.cache_clear()
+        sources.sources.cache_clear()
 
 
 #: What the code that makes programs reads of its surroundings, by module; with the entry of the key that says it, or why none
@@ -375,13 +370,13 @@ _READERS = {
         "_on": "kernels", "os.environ": "", "TAPENET_KERNELS": "kernels", "_available": "code", "_blas": "blas",
         "keep_memory": "memory of results", "CDLL": "memory of results", "sys.platform": "memory of results",
     },
-    "kernels.moves": {"_copied": "kernels", "_dense": "kernels"},
     "llvm.blas": {"find": "blas", "_library": "blas", "CDLL": "blas", "_limit": "when it runs"},
     "llvm.lapack": {"getrf": "sources: SciPy's"},
     "llvm.processor": {
         "processor": "processor", "dots": "processor", "os.environ": "", "TAPENET_CPU": "processor",
         "OMP_NUM_THREADS": "processors", "cpu_count": "processors", "sched_getaffinity": "processors",
     },
+    "llvm.sources": {"sources": "sources", "find_spec": "sources"},
     "llvm.tasks": {"_forks": "when code is made", "_threads": "when code is made"},
     "llvm.toolchain": {
         "target": "code", "available": "whether there is any", "find_spec": "whether there is any", "os.environ": "",

@@ -1,0 +1,57 @@
+"""Functions that write kernels, whose kernels are found by what they are given: nobody writes a text to know that its code is
+in the cache. A U-Net's first call asks for 65 kernels; to write them took a tenth of it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from typing import ParamSpec, cast
+
+from tapenet.llvm import rehearsal, toolchain
+from tapenet.llvm.processor import processor
+from tapenet.llvm.sharing import Shared
+from tapenet.llvm.sources import sources
+from tapenet.llvm.tasks import Task
+from tapenet.llvm.toolchain import Library, Piece
+
+Given = ParamSpec("Given")
+#: Whether kernels are looked for in the cache by what their factories are given. That does not tell what a test has put in
+#: place of what a factory reads.
+BY_ARGUMENTS = True
+
+
+def factory(most: int | None) -> Callable[[Callable[Given, Shared]], Callable[Given, Shared]]:
+    """Have the kernels that a function writes, so many at most, kept by its arguments, in this process and on disk. It reads
+    nothing else but the processor that code is for, and its arguments are told whole by their `repr`."""
+
+    def decorated(write: Callable[Given, Shared]) -> Callable[Given, Shared]:
+        @functools.lru_cache(most)
+        @functools.wraps(write)
+        def found(*args: Given.args, **options: Given.kwargs) -> Shared:
+            code = sources() if BY_ARGUMENTS else None
+            if code is None:
+                return write(*args, **options)
+            told = code, toolchain.target().key, processor(), write.__module__, write.__qualname__, args, options
+            name = f"{hashlib.sha256(repr(told).encode()).hexdigest()}.json"
+            data = toolchain.cached(name)
+            if data is None:
+                made = write(*args, **options)
+                form = made.form
+                made.loaded = lambda library: toolchain.keep(name, json.dumps([*form, library.pieces]).encode())
+                return made
+            *form, pieces = json.loads(data)
+
+            def library() -> Library:
+                found = toolchain.load([Piece(*piece) for piece in pieces])
+                return write(*args, **options).begun() if found is None else found
+
+            rehearsal.state.begun += 1
+            task = Task(library)
+            task.beside()
+            return Shared(task.result, *form)
+
+        return cast(Callable[Given, Shared], found)
+
+    return decorated
