@@ -34,6 +34,7 @@ def run(program: Program) -> Program:
     joints: dict[Instruction, Instruction] = {}  # the one loop by the first of those that it is instead of
     gone: set[Instruction] = set()
     replaced: dict[Value, Value] = {}
+    taken: set[Value] = set()  # by the loops that are new
     for loops in groups.values():
         while len(loops) > 1:
             same, joint = loops[:1], None
@@ -41,8 +42,11 @@ def run(program: Program) -> Program:
             for other in loops[1:]:
                 if all(order.get(a, -1) < at for a in other.args) and (more := _joined([*same, other])):
                     same, joint = [*same, other], more
-            if joint is not None:
+            results = {r for each in same for r in each.results}
+            # One that takes what another is instead of, or gives what another takes, is left to the next round.
+            if joint is not None and replaced.keys().isdisjoint(joint.loop.args) and taken.isdisjoint(results):
                 joints[loops[0]] = joint.loop
+                taken.update(joint.loop.args)
                 gone.update(same)
                 for each, places in zip(same, joint.places, strict=True):
                     replaced.update(zip(each.results, (joint.loop.results[i] for i in places), strict=True))
