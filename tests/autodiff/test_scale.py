@@ -80,6 +80,7 @@ def test_forward_passes_without_backward_free_themselves(collector_off: None) ->
     constant_memory(lambda: loss_of(parameters, x, y), 2_000)
 
 
+@pytest.mark.slow
 def test_training_steps_free_themselves(collector_off: None) -> None:
     parameters = net()
     r = np.random.default_rng(1)

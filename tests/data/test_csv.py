@@ -329,6 +329,7 @@ def test_many_spoilt_files(tmp_path: Path) -> None:
     spoilt_files(tmp_path / "data.csv", 2_000)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(
     rows=st.lists(

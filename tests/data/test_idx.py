@@ -162,6 +162,7 @@ class TestReadIdx:
         ):
             read_idx(file)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("packed", [False, True])
     def test_thousands_of_damaged_files(self, file: Path, packed: bool) -> None:
         """Bytes changed, cut out, doubled or put in anywhere: an array that the file's bytes are, or a clear error."""

@@ -439,6 +439,7 @@ def drawings(draw: Any, mark: str) -> Drawing:
     return Drawing(vertices, edges, clusters)
 
 
+@pytest.mark.slow
 @given(drawings("a"), drawings("b"))
 def test_random_graphs(a: Drawing, b: Drawing) -> None:
     found = compare(a, b)

@@ -46,6 +46,7 @@ def test_every_golden_file_has_its_case() -> None:
     assert {path.stem for path in GOLDEN.glob("*.dot")} == set(CASES)
 
 
+@pytest.mark.slow
 def test_the_same_in_every_process() -> None:
     script = (
         "from tapenet.drawing import draw\n"

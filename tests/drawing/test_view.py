@@ -87,6 +87,7 @@ def test_the_same_graph_gives_the_same_picture() -> None:
         assert plain(seen(View(), build(make()))) == plain(seen(View(), build(make())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [models.chain, models.irregular_chain])
 def test_a_long_chain_is_bounded(make: Any) -> None:
     source = build(make(10_000))

@@ -42,7 +42,7 @@ except ImportError:
     set_nomemory = None
 starves = set_nomemory is not None and hasattr(os, "fork")
 
-FEW = 10
+FEW = 3
 MANY = 25
 
 # -- programs ----------------------------------------------------------------------------------------------------

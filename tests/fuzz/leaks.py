@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tapenet.autodiff.state import local
 
-FEW = 4
+FEW = 1
 MANY = 4
 
 #: Each act by its text; it knows `w`, a leaf of three elements, and a model with optimizer and compiled step.

@@ -153,6 +153,7 @@ def _killed(run: str, folder: Path, kills: int, seed: int) -> int:
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
 
 
+@pytest.mark.slow
 @forks
 def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert _killed("by_hand", tmp_path, 6, 0) >= 6
