@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import ParamSpec, cast
 
 from tapenet.llvm import rehearsal, toolchain
+from tapenet.llvm.blas import find
 from tapenet.llvm.processor import processor
 from tapenet.llvm.sharing import Shared
 from tapenet.llvm.sources import sources
@@ -24,7 +25,7 @@ BY_ARGUMENTS = True
 
 def factory(most: int | None) -> Callable[[Callable[Given, Shared]], Callable[Given, Shared]]:
     """Have the kernels that a function writes, so many at most, kept by its arguments, in this process and on disk. It reads
-    nothing else but the processor that code is for, and its arguments are told whole by their `repr`."""
+    nothing else but the processor that code is for and how BLAS is called, and its arguments are told whole by their `repr`."""
 
     def decorated(write: Callable[Given, Shared]) -> Callable[Given, Shared]:
         @functools.lru_cache(most)
@@ -33,7 +34,9 @@ def factory(most: int | None) -> Callable[[Callable[Given, Shared]], Callable[Gi
             code = sources() if BY_ARGUMENTS else None
             if code is None:
                 return write(*args, **options)
-            told = code, toolchain.target().key, processor(), write.__module__, write.__qualname__, args, options
+            blas = find()
+            around = code, toolchain.target().key, processor(), blas and blas.integer
+            told = *around, write.__module__, write.__qualname__, args, options
             name = f"{hashlib.sha256(repr(told).encode()).hexdigest()}.json"
             data = toolchain.cached(name)
             if data is None:

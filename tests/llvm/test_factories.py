@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tapenet.llvm import factories, processor, rehearsal, sources, toolchain
+from tapenet.llvm import blas, factories, processor, rehearsal, sources, toolchain
 from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.sharing import Shared
@@ -79,7 +79,7 @@ def test_one_whose_code_is_gone_is_written_anew(cache: Path) -> None:
     assert written == [2.0, 2.0]
 
 
-@pytest.mark.parametrize("what", ["sources", "code", "processor", "unknown", "all"])
+@pytest.mark.parametrize("what", ["sources", "code", "processor", "blas", "unknown", "all"])
 def test_all_around_a_kernel_is_in_its_key(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[float] = []
     _run(_adding(written)(2.0))
@@ -90,6 +90,8 @@ def test_all_around_a_kernel_is_in_its_key(what: str, monkeypatch: pytest.Monkey
     elif what == "processor":
         other = processor.Processor("x86-64-v2", "", processor.LEVELS["x86-64-v2"][0])
         monkeypatch.setattr(factories, "processor", lambda: other)
+    elif what == "blas":
+        monkeypatch.setattr(factories, "find", lambda: blas.Blas({}, "i16"))
     elif what == "unknown":  # sources that were changed since they were read
         monkeypatch.setattr(factories, "sources", sources.sources)
         monkeypatch.setattr(sources, "BEGUN", 0.0)

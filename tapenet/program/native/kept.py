@@ -9,6 +9,7 @@ knows the address of.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import hashlib
 import json
@@ -27,7 +28,7 @@ from tapenet.llvm.processor import processor, processors
 from tapenet.llvm.sources import sources
 from tapenet.llvm.toolchain import Library, Piece
 from tapenet.program.ir import Constant, Host, Input, Program, Reference, Value
-from tapenet.program.native import entry
+from tapenet.program.native import entry, raising
 from tapenet.program.native.draws import draws
 from tapenet.program.native.module import Module, Segment
 from tapenet.program.native.outline import Outline
@@ -92,6 +93,8 @@ def find(key: Key) -> Kept | None:
     workers.declaration()
     if not all(sharing.named(name, _pieces(pieces)) for name, pieces in said["calls"]):
         return None
+    if not all(map(raising.named, said["errors"])):
+        return None
     library = toolchain.load(_pieces(said["pieces"]))
     if library is None:
         return None
@@ -122,6 +125,8 @@ def keep(key: Key, module: Module, outline: Outline, library: Library, text: str
     if outline.calls or outline.brought or outline.c_effects or any(map(draws, module.instructions())):
         return
     calls = [n for n in sorted(set(_NAME.findall(text)) & toolchain.symbols.keys()) if n not in _POOL]
+    errors = [*filter(raising.named, calls)]
+    calls = [n for n in calls if n not in errors]
     if not all(map(sharing.named, calls)):
         return
     numbers = {value: i for i, value in enumerate(key.outside)}
@@ -149,6 +154,7 @@ def keep(key: Key, module: Module, outline: Outline, library: Library, text: str
         "alone": outline.alone,
         "pieces": library.pieces,
         "calls": [(name, sharing.pieces(name)) for name in calls],
+        "errors": errors,
     }
     toolchain.keep(f"{key.text}.json", json.dumps(said).encode())
 
@@ -245,6 +251,8 @@ class _Told:
             return kind.__name__, [*map(self._param, value)]
         if kind is dict:
             return "dict", [(self._param(k), self._param(v)) for k, v in value.items()]
+        if kind is type and getattr(builtins, value.__name__, None) is value:  # what is raised
+            return "type", value.__name__
         if kind is slice:
             return "slice", [*map(self._param, (value.start, value.stop, value.step))]
         if isinstance(value, np.dtype):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 
 from tapenet.llvm import toolchain
@@ -54,3 +55,9 @@ def write(code: Code, wrong: str, error: type[Exception], text: str, status: str
     code.line(f"  store i64 1, ptr {status}")
     code.line("  ret void")
     code.begin(following)
+
+
+def named(symbol: str) -> bool:
+    """Whether code may raise an error by this name from now on, in any process: it is one of Python's own."""
+    error = getattr(builtins, symbol.removeprefix("py_"), None) if symbol.startswith("py_") else None
+    return error is not None and toolchain.symbols.setdefault(symbol, id(error)) == id(error)

@@ -152,6 +152,34 @@ def test_what_is_asked_of_it_is_made(made: list[Program]) -> None:
     assert all(np.array_equal(results[0], other) for other in results)
 
 
+_RAISING = """
+import numpy as np, tapenet as tn
+from tests.program.native import test_kept as t
+t.kept.LEAST, t.sources.BEGUN = 1, float("inf")
+made = []
+t.runner.Module = lambda program, **options: made.append(program) or t.Module(program, **options)
+step = tn.compile(tn.grad(tn.cross_entropy))
+for at in (0, 1):
+    step(np.eye(3), np.array([0, 1, at]))
+print(len(made))
+try:
+    step(np.eye(3), np.array([0, 1, 3]))
+except IndexError:
+    print("raised")
+"""
+
+
+def test_a_gradient_without_its_loss_is_found_and_raises_what_the_loss_would(cache: Path) -> None:
+    """Each in a process of its own, which knows no error's address but those that it declares itself."""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", _RAISING], capture_output=True, text=True, check=True, cwd=ROOT.parent
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert outputs == [["1", "raised"], ["0", "raised"]]
+
+
 def test_calls_within_calls_and_of_other_strides(made: list[Program]) -> None:
     x = np.random.default_rng(0).normal(size=(40, 600))
 
@@ -262,6 +290,7 @@ def test_each_part_of_a_program_is_in_its_key() -> None:
     [
         (1, True), (1, 1.0), (0.0, -0.0), ((1,), [1]), ("1", 1), (None, 0), (np.float32(1), 1.0), (np.int64(1), 1),
         (slice(1), slice(1, None)), (np.dtype("f4"), np.dtype(">f4")), ({"a": 1}, {"b": 1}), ((1, (2,)), ((1, 2),)),
+        (IndexError, ValueError), (IndexError, "IndexError"),
         (np.zeros(2), np.zeros(2, np.float32)), (np.zeros(2), np.ones(2)), (F.conv2d, F.linear),
         (np.float32(977 / 97), np.nextafter(np.float32(977 / 97), np.float32(11))),
     ],
