@@ -14,6 +14,7 @@ import numpy as np
 
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value
+from tapenet.program.passes import dead
 from tapenet.program.primitives import PRIMITIVES, Spec
 from tapenet.typing import Shape
 
@@ -427,7 +428,8 @@ def _branch(
         bodies = {n: _made(instruction.params[n], flags[1:], either, lanes.size)[0] for n in ("true", "false")}
         results = lanes.builder.several("branch", *args, **{**instruction.params, **bodies})
         return list(zip(results, either, strict=True))
-    ways = [zip(*lanes.run(body, rest, flags[1:]), strict=True) for body in (true, false)]
+    # What nobody uses there is not kept to ask whether it is wrong (`checks`): it would be asked for all lanes.
+    ways = [zip(*lanes.run(dead.run(body), rest, flags[1:]), strict=True) for body in (true, false)]
     return [(_chosen(lanes, condition, x, y), True) for x, y in zip(*ways, strict=True)]
 
 

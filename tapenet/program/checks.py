@@ -44,7 +44,7 @@ def _checks(
         wrong = instruction.args[1]
         builder.emit("provided", wrong, wrong, **instruction.params, always=True)
     for index, length in dict.fromkeys(_indices(instruction)):
-        if (index, length) in asked or not _varies(index, known):
+        if (index, length) in asked or not _varies(index, length, known):
             continue
         below = builder.elementwise("less", index, -length)
         wrong = builder.elementwise("logical_or", below, builder.elementwise("greater_equal", index, length))
@@ -72,22 +72,27 @@ def _indices(instruction: Instruction) -> Iterator[tuple[Value, int]]:
             axis += part is not None
 
 
-#: Primitives that give places that there are.
+#: Primitives that give places along an axis.
 _PLACES = frozenset({"argmax", "argmin", "argsort"})
 
 
-def _varies(index: Value, known: Collection[Value]) -> bool:
-    """Whether an index may be out of bounds at one call and not at another."""
+def _varies(index: Value, length: int, known: Collection[Value]) -> bool:
+    """Whether an index along an axis so long may be out of bounds at one call and not at another."""
     seen = [index]
     met = set(seen)
+    as_found = True  # nothing has been computed of what is walked over
     for value in seen:  # grows while it is walked over
         if not isinstance(value, Result):
             if not isinstance(value, Constant) and value not in known:
                 return True
-        elif value.instruction.kind in ("call", "control"):
+            continue
+        made = value.instruction
+        if made.kind in ("call", "control"):
             return True
-        elif value.instruction.name not in _PLACES:
-            new = [a for a in value.instruction.args if a not in met]
-            met.update(new)
-            seen += new
+        if as_found and made.name in _PLACES and made.args[0].shape[made.params["axis"]] <= length:
+            continue
+        as_found = as_found and made.kind == "view"
+        new = [a for a in made.args if a not in met]
+        met.update(new)
+        seen += new
     return False
