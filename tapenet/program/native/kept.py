@@ -251,7 +251,7 @@ class _Told:
             return kind.__name__, [*map(self._param, value)]
         if kind is dict:
             return "dict", [(self._param(k), self._param(v)) for k, v in value.items()]
-        if kind is type and getattr(builtins, value.__name__, None) is value:  # what is raised
+        if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:  # what is raised
             return "type", value.__name__
         if kind is slice:
             return "slice", [*map(self._param, (value.start, value.stop, value.step))]
