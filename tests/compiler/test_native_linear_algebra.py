@@ -263,6 +263,37 @@ def test_exponentials_of_matrices(compiled: Compile) -> None:
         np.testing.assert_allclose(together(stack[:3]), linalg.expm(stack[:3]), rtol=1e-13, atol=1e-13)
 
 
+@backends
+def test_exponentials_of_triangles_keep_their_digits(compiled: Compile) -> None:
+    """SciPy's diagonal of a triangle is exact: a rate of 1e6 takes no digits of the slow ones, also in a stack."""
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    upper = np.array([[-1e6, 1e6, 0.0], [0.0, -1.0, 0.5], [0.0, 0.0, 0.25]])
+    stack = np.stack([upper, upper.T, np.diag([-1e9, 1.0, 2.0]), RNG.normal(size=(3, 3))])
+    step, right = compiled(linalg.expm), np.asarray(linalg.expm(stack))
+    for _ in range(2):
+        np.testing.assert_allclose(np.asarray(step(stack)), right, rtol=1e-13, atol=1e-18)
+
+
+@backends
+def test_exponentials_with_derivatives_in_a_direction(compiled: Compile) -> None:
+    """Both come without Python, and what is not finite is the error that it is in eager mode."""
+    linalg = pytest.importorskip("tapenet.scipy.linalg")
+    a, e = RNG.normal(size=(2, 2, 3, 3))
+
+    def loop(a: Any, e: Any) -> Any:
+        return tn.scan(lambda c, x: (c, linalg.expm_frechet(x, e)), np.float64(0), a)[1]
+
+    step, slope = compiled(loop), compiled(lambda a: tn.grad(lambda a: linalg.expm(a).sum())(a))
+    for _ in range(2):
+        for found, right in zip(step(a, e[0]), loop(a, e[0]), strict=True):
+            np.testing.assert_allclose(np.asarray(found), np.asarray(right), rtol=1e-12, atol=1e-13)
+        slope(a[0])
+    assert not calls_python(step)
+    for call in (lambda: step(a * np.inf, e[0]), lambda: step(a, e[0] * np.nan), lambda: slope(a[0] * np.nan)):
+        with pytest.raises(ValueError, match="infs or NaNs"):
+            call()
+
+
 # -- triangles ---------------------------------------------------------------------------------------------------
 
 
