@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import numpy as np
+
 from tapenet.program import checks
 from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import dead
@@ -11,10 +13,10 @@ from tapenet.program.primitives import BODIES
 
 
 def run(program: Program) -> Program:
-    """Drop the results of loops and branches that nobody uses, with what is carried for them alone."""
+    """Drop the results of loops and branches that nobody uses or that have no elements, with what is carried for them alone."""
     if program.names.isdisjoint(BODIES):
         return program
-    uses = program.uses()
+    uses = {value: number for value, number in program.uses().items() if value.size}
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         if instruction.name in ("loop", "while"):
@@ -96,6 +98,10 @@ def read_at(body: Program, wanted: Sequence[Value]) -> set[int]:
 
 
 def _spread(instruction: Instruction, needed: list[bool], made: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The new results in the places of the old ones; an old one stands for itself where nobody uses it."""
+    """The new results in the places of the old ones. One without elements is a constant; another that nobody uses stands for
+    itself."""
     found = iter(made)
-    return tuple(next(found) if n else r for r, n in zip(instruction.results, needed, strict=True))
+    return tuple(
+        next(found) if n else r if r.size else Constant(np.zeros(r.shape, r.dtype))
+        for r, n in zip(instruction.results, needed, strict=True)
+    )

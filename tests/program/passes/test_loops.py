@@ -224,6 +224,17 @@ def test_a_branch_keeps_what_either_side_needs(
     assert_kept(loops.run, changed)
 
 
+def test_results_without_elements_are_constants() -> None:
+    body = Build()
+    a, x = body.input(2), body.input(2)
+    made = body.program(body.emit("add", a, x), body.emit("slice", x, slices=((0, 0, 1),)))
+    outer = Build()
+    results = loop(outer, made, outer.input(2), outer.input(3, 2), carries=1, slices=1)
+    changed = assert_same(loops.run, outer.program(*results))
+    assert len(only(changed).results) == 1
+    assert_kept(loops.run, changed)
+
+
 # -- on any program ----------------------------------------------------------------------------------------------
 
 
