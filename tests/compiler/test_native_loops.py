@@ -120,3 +120,17 @@ def test_nor_do_they_with_other_options(line: str) -> None:
     found = calls(line, every=True)
     for k in range(0, len(found), 20):
         assert_native(found[k : k + 20])
+
+
+def test_a_loop_that_gives_nothing_in_a_row_calls_no_python() -> None:
+    pytest.importorskip("llvmlite")
+
+    def f(a: Any) -> Any:
+        return tn.scan(lambda c, x: (c, (x[:0], 2 * x)), np.float64(0), a)[1]
+
+    step, a = tn.compile(f, backend="native"), np.arange(6.0).reshape(3, 2)
+    for _ in range(2):
+        nothing, doubled = step(a)
+        assert nothing.shape == (3, 0)
+        np.testing.assert_array_equal(doubled, 2 * a)
+    assert not calls_python(step)

@@ -125,6 +125,16 @@ def test_compiled(backend: Any) -> None:
         np.testing.assert_allclose(g.data, wanted.data, rtol=1e-14)
 
 
+def test_edges_that_fall_are_refused_in_a_program() -> None:
+    points = X[:20].reshape(10, 2)
+    for f in (lambda e: np.histogramdd(points, [e, e])[0], lambda e: np.histogram(points, e)[0]):
+        step = tn.compile(f, backend="numpy")
+        for _ in range(2):
+            np.testing.assert_array_equal(step(np.array([-1.0, 0.0, 2.0])), f(np.array([-1.0, 0.0, 2.0])))
+        with pytest.raises(ValueError, match="must rise"):
+            step(np.array([-1.0, 2.0, 0.0]))
+
+
 def test_lanes() -> None:
     lanes = tn.vmap(lambda x, w: np.histogram(x, 3, (-1, 1), weights=w)[0])(X.reshape(3, 20), W.reshape(3, 20))
     for got, x, w in zip(lanes, X.reshape(3, 20), W.reshape(3, 20), strict=True):

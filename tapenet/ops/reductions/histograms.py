@@ -50,9 +50,14 @@ def _edges_of(a: Array, bins: Array, range: tuple[float, float] | None) -> Array
         low, high = np.min(a), np.max(a)
         width = np.where(low == high, 0.5, 0.0).astype(float_dtype(a))
         edges = np.linspace(low - width, high + width, int(bins) + 1, dtype=width.dtype)
+    return _rising(edges)
+
+
+def _rising(edges: Any) -> Array:
+    """Edges, in a program that refuses those that fall."""
     wrong = ~np.all(edges[:-1] <= edges[1:])
-    edges = provided(edges, wrong, ValueError, "edges of bins must rise, and the range of the values be finite")
-    return cast("Array", edges)
+    text = "edges of bins must rise, and the range of the values be finite"
+    return cast("Array", provided(edges, wrong, ValueError, text))
 
 
 def _dtype_of_sums(points: Array, weights: Array | None) -> DType:
@@ -117,6 +122,7 @@ def _bin_sums_program(a: Array, bins: Array, range: tuple[float, float] | None, 
 
 
 def _cell_sums_program(points: Array, edges: Sequence[Array], weights: Array | None) -> Array:
+    edges = [_rising(e) if isinstance(e, Symbol) else e for e in edges]
     counts = [e.shape[0] - 1 for e in edges]
     sums = _sums(_places(list(np.transpose(points)), edges), math.prod(counts), weights)
     return np.reshape(sums, counts).astype(_dtype_of_sums(points, weights))

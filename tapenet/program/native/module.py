@@ -270,6 +270,8 @@ class Module:
         current: list[Entry] = []
         number = 0
         for entry in self.entries:
+            if not isinstance(entry, Kernel) and entry.name == "copy" and not entry.results[0].size:
+                continue  # there is nothing to copy into such a result
             if isinstance(entry, Kernel) or entry in self.bodies or launches.find(entry) or moves.supports(entry):
                 current.append(entry)
                 continue
