@@ -135,6 +135,17 @@ def test_edges_that_fall_are_refused_in_a_program() -> None:
             step(np.array([-1.0, 2.0, 0.0]))
 
 
+def test_many_values_between_given_edges_are_numpys() -> None:
+    """It sorts them, which takes less time than to look up each."""
+    edges = np.array([-1.0, 0.0, 2.0])
+    step = tn.compile(lambda x: np.histogram(x, edges)[0], backend="numpy")
+    for size, called in ((4096, []), (4097, ["bin_sums"])):
+        x = np.resize(X, size)
+        for _ in range(2):
+            np.testing.assert_array_equal(step(x), np.histogram(x, edges)[0])
+        assert [c.op.name for c in step.variants[-1].called] == called
+
+
 def test_lanes() -> None:
     lanes = tn.vmap(lambda x, w: np.histogram(x, 3, (-1, 1), weights=w)[0])(X.reshape(3, 20), W.reshape(3, 20))
     for got, x, w in zip(lanes, X.reshape(3, 20), W.reshape(3, 20), strict=True):

@@ -115,7 +115,14 @@ def _sums(place: Array, count: int, weights: Array | None) -> Array:
     return np.bincount(place + 1, row, minlength=count + 1)[1:]
 
 
+#: Values from which on NumPy, which sorts them, takes less time with edges that are given: a million between 1,000 edges take
+#: 14 ms, and 20 where each is looked up by halves.
+_MANY = 4096
+
+
 def _bin_sums_program(a: Array, bins: Array, range: tuple[float, float] | None, weights: Array | None) -> Array:
+    if not isinstance(bins, str) and np.ndim(bins) and a.size > _MANY:
+        raise CannotLower("many values between edges that are given")
     edges = _edges_of(a, bins, range)
     sums = _sums(_places([np.ravel(a)], [edges]), edges.shape[0] - 1, weights)
     return sums if weights is None else sums.astype(weights.dtype)
