@@ -37,7 +37,8 @@ INNER, TINY = 128, 1200
 #: are left to tiles.
 STREAMS, BLOCK, NARROW = 16, 2048, 64
 #: Rows of either factor in a tile of inner products, and rows up to which a convolution's gradient by its weights is made of
-#: such: 2 by 32 over 16,384 places take 0.6 to 0.8 of the time of direct sums, 10 by 256 over 784 0.67 of that of panels.
+#: such: 2 by 32 over 16,384 places take 0.6 to 0.8 of the time of direct sums, 10 by 256 over 784 0.67 of that of panels. More
+#: than a tile's are read again for each: 12 by 256 over 16,384 places take 0.82, over 65,536, which no cache near holds, 1.6.
 SIDE, LINES = 4, 12
 #: Rows up to which the gradient of weights, of so many at least, is made of outer products: BLAS packs both operands, panels
 #: write runs of 256 bytes. 4 rows and (512, 512) take 0.35 of BLAS's time, 16 rows and (1024, 1024) or (768, 3072) half.
@@ -125,10 +126,11 @@ def _stream(n: int, inputs: int, outputs: int, dtype: np.dtype) -> tuple[Shared,
 def panelled(a: np.ndarray, b: np.ndarray, out: np.ndarray, transposed: str = "") -> None:
     """Write a @ b of matrices in C order, or the product with the "left" or the "right" one transposed. For wide registers."""
     (n, outputs), depth, left = out.shape, a.size // len(out), transposed == "left"
-    if transposed == "right" and n <= LINES:
+    if transposed == "right" and (n <= SIDE or (n <= LINES and not gemm.far(a.nbytes))):
         _inner(n, outputs, depth, a.dtype.char)(outputs, n * outputs * depth, a, b, out)
         return
-    if not transposed and n <= SIDE and _streams(n, depth, outputs):
+    # One row too, which for layers is BLAS's: 64-1 channels on 8 images of 64 x 64 take 0.54 of the time of panels.
+    if not transposed and n <= SIDE and _streams(max(n, 2), depth, outputs):
         run, length, numbers = _stream(n, depth, outputs, a.dtype)
         run(length, n * outputs * depth, a, b, out, *numbers)
         return

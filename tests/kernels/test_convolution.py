@@ -284,10 +284,10 @@ def test_plain_products(size: int, batch: int, wide: bool, dtype: str, monkeypat
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize("transposed", ["", "left", "right"])
-@pytest.mark.parametrize("rows", [3, 17, 53])
+@pytest.mark.parametrize("rows", [1, 3, 17, 53])
 def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Panels that are filled together and those left over, deeper than one, or that few rows read where they lie; in groups of
-    columns, shared by threads or not. Three rows are streamed, or inner products."""
+    columns, shared by threads or not. One row and three are streamed, or inner products."""
     linear = importlib.import_module("tapenet.kernels.linear")
     depth, columns = 2 * importlib.import_module("tapenet.kernels.panels").DEPTH + 3, 799
     a, b = R.normal(size=(rows, depth)).astype(dtype), R.normal(size=(depth, columns)).astype(dtype)
@@ -307,6 +307,27 @@ def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monk
         agree([out], [a.astype("d") @ b.astype("d")], dtype, ERROR if dtype == "f" else 1e-14)
     for made in (linear._product, linear._weight_grad, linear._panelled):
         made.cache_clear()
+
+
+def test_which_products_of_few_rows_are_inner_ones_or_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row is streamed too. Rows that inner products read again for each tile are to stay in the second level cache."""
+    linear, calls = importlib.import_module("tapenet.kernels.linear"), []
+    monkeypatch.setattr(linear.gemm, "far", lambda bytes: bytes > linear.gemm.FAR)
+    for name in ("_inner", "_stream", "_panelled"):
+        found = (lambda *_: None) if name == "_inner" else (lambda *_: None, 0, *[0] * (name == "_panelled"), ())
+        monkeypatch.setattr(linear, name, lambda *_, n=name, f=found: calls.append(n) or f)  # type: ignore[func-returns-value]
+
+    def way(rows: int, depth: int, columns: int, transposed: str) -> str:
+        a, b, out = (
+            np.broadcast_to(np.float32(0), shape) for shape in ((rows, depth), (depth, columns), (rows, columns))
+        )
+        linear.panelled(a, b, out, transposed)
+        return str(calls.pop())
+
+    assert [way(rows, 1 << 14, 96, "right") for rows in (4, 12, 13)] == ["_inner", "_inner", "_panelled"]
+    assert [way(rows, 1 << 17, 96, "right") for rows in (4, 12, 13)] == ["_inner", "_panelled", "_panelled"]
+    assert [way(rows, 64, 1 << 15, "") for rows in (1, 4, 5)] == ["_stream", "_stream", "_panelled"]
+    assert way(1, 64, 784, "") == "_panelled"
 
 
 @pytest.mark.parametrize(("batch", "dtype"), [(1, "f"), (4, "f"), (5, "d"), (32, "f")])
