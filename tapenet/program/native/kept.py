@@ -251,8 +251,11 @@ class _Told:
             return kind.__name__, [*map(self._param, value)]
         if kind is dict:
             return "dict", [(self._param(k), self._param(v)) for k, v in value.items()]
-        if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:  # what is raised
-            return "type", value.__name__
+        if isinstance(value, type):  # what is raised
+            name = value.__name__
+            if vars(builtins).get(name) is not value:
+                raise Untold
+            return "type", name
         if kind is slice:
             return "slice", [*map(self._param, (value.start, value.stop, value.step))]
         if isinstance(value, np.dtype):
