@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from tapenet.program.ir import Builder, Input, Instruction, Program, Value, inline, substitute
+from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Value, inline, rewrite
 from tapenet.program.passes import dead, duplicates
 
 
@@ -32,9 +32,7 @@ def run(program: Program) -> Program:
             key = params["carries"], begin, params["length"], bool(params.get("reverse"))
             groups.setdefault(key, []).append(instruction)
     joints: dict[Instruction, Instruction] = {}  # the one loop by the first of those that it is instead of
-    gone: set[Instruction] = set()
-    replaced: dict[Value, Value] = {}
-    taken: set[Value] = set()  # by the loops that are new
+    instead: dict[Instruction, tuple[Instruction, list[int]]] = {}  # the one, and which of its results, by each of them
     for loops in groups.values():
         while len(loops) > 1:
             same, joint = loops[:1], None
@@ -42,20 +40,28 @@ def run(program: Program) -> Program:
             for other in loops[1:]:
                 if all(order.get(a, -1) < at for a in other.args) and (more := _joined([*same, other])):
                     same, joint = [*same, other], more
-            results = {r for each in same for r in each.results}
-            # One that takes what another is instead of, or gives what another takes, is left to the next round.
-            if joint is not None and replaced.keys().isdisjoint(joint.loop.args) and taken.isdisjoint(results):
+            if joint is not None:
                 joints[loops[0]] = joint.loop
-                taken.update(joint.loop.args)
-                gone.update(same)
-                for each, places in zip(same, joint.places, strict=True):
-                    replaced.update(zip(each.results, (joint.loop.results[i] for i in places), strict=True))
+                instead.update((each, (joint.loop, places)) for each, places in zip(same, joint.places, strict=True))
             loops = [each for each in loops if each not in same]
     if not joints:
         return program
-    body = [joints.get(each, each) for each in program.body if each in joints or each not in gone]
+    body = [i for each in program.body for i in ((joints[each], each) if each in joints else (each,))]
+    new = set(joints.values())
+    # The results of a new loop are others where it takes those of another new one.
+    given: dict[Instruction, tuple[Value, ...]] = {}
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        if instruction in new:
+            given[instruction] = builder.again(instruction, args)
+            return given[instruction]
+        if instruction not in instead:
+            return None
+        joint, places = instead[instruction]
+        return tuple(given[joint][i] for i in places)
+
     made = Program(program.inputs, program.hosts, body, program.outputs, program.writes)
-    return dead.run(substitute(made, replaced))
+    return dead.run(rewrite(made, change, {"loop"}))
 
 
 def _joined(loops: Sequence[Instruction]) -> _Joined | None:
