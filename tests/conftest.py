@@ -103,7 +103,7 @@ def _number(text: str) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A run of all tests has of one with more than eight cases eight and an eighth of the others, always the same; the rest
+    """A run of all tests has of one with more than four cases four and a sixteenth of the others, always the same; the rest
     counts as slow. Whoever names a file or a word gets each. With `--passed`, most of what is named there is left out."""
     everything = {config.rootpath, config.rootpath / "tests"}
     if not config.option.keyword and all(config.invocation_params.dir / arg in everything for arg in config.args):
@@ -113,7 +113,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 cases[item.nodeid.partition("[")[0]].append(item)
         for of_one in cases.values():
             of_one.sort(key=lambda item: _number(item.nodeid))
-            for item in of_one[8 + max(len(of_one) - 8, 0) // 8 :]:
+            for item in of_one[4 + max(len(of_one) - 4, 0) // 16 :]:
                 item.add_marker(pytest.mark.slow)
     if file := config.getoption("--passed"):
         again, salt = config.getoption("--again"), config.getoption("--salt")
