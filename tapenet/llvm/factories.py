@@ -1,5 +1,5 @@
-"""Functions that write kernels, whose kernels are found by what they are given: nobody writes a text to know that its code is
-in the cache. A U-Net's first call asks for 65 kernels; to write them took a tenth of it."""
+"""Functions that write kernels. A kernel is found in the cache by the arguments that it is written for, without its text being
+written: a U-Net's first call asks for 65 kernels, whose texts took a tenth of it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def factory(most: int | None) -> Callable[[Callable[Given, Shared]], Callable[Gi
                 return made
             *form, pieces = json.loads(data)
 
-            def library() -> Library:
-                found = toolchain.load([Piece(*piece) for piece in pieces])
-                return write(*args, **options).begun() if found is None else found
+            def loaded() -> Library:
+                library = toolchain.load([Piece(*piece) for piece in pieces])
+                return write(*args, **options).begun() if library is None else library
 
             rehearsal.state.begun += 1
-            task = Task(library)
+            task = Task(loaded)
             task.beside()
             return Shared(task.result, *form)
 

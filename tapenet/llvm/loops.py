@@ -55,7 +55,7 @@ def long_length() -> int:
 
 
 def left_over(length: int, lanes: int, work: float) -> int:
-    """How many turns at the end of a loop of known length masks are for: where they are most of a vector, and dear."""
+    """How many turns at the end of a loop of known length masks are for: where they are more than half a vector, and dear."""
     rest = length % lanes
     pays = registers().bytes >= MASKS and work > DEAR and length > lanes and 2 * rest > lanes
     return rest if pays else 0

@@ -1,4 +1,4 @@
-"""What would be an error stays one, also where nobody uses the result: a gradient raises what its loss would."""
+"""Checks that stay where nobody uses what they check: a gradient without its loss raises what the loss would."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tapenet.program.primitives import out_of_bounds
 
 
 def kept(program: Program, known: Collection[Value] = ()) -> Program:
-    """The program with what asks, beside each instruction that leads nowhere, what this would: whether an index is out of
-    bounds, or a value is refused.
+    """The program, with a check beside each instruction whose results nobody uses: whether its index is out of bounds, or its
+    value is refused.
 
     Args:
         program: as it was captured. Of what passes make of it nothing need be asked.
@@ -37,7 +37,7 @@ def kept(program: Program, known: Collection[Value] = ()) -> Program:
 def _checks(
     instruction: Instruction, asked: Collection[tuple[Value, int]], known: Collection[Value]
 ) -> list[Instruction]:
-    """What raises where an instruction would, but for what is `asked` of indices already."""
+    """Instructions that raise where this one would, but for indices that are checked (`asked`) already."""
     builder = Builder()
     builder.line = instruction.line
     if instruction.name == "provided":

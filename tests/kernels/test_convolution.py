@@ -313,9 +313,19 @@ def test_which_products_of_few_rows_are_inner_ones_or_streamed(monkeypatch: pyte
     """One row is streamed too. Rows that inner products read again for each tile are to stay in the second level cache."""
     linear, calls = importlib.import_module("tapenet.kernels.linear"), []
     monkeypatch.setattr(linear.gemm, "far", lambda bytes: bytes > linear.gemm.FAR)
-    for name in ("_inner", "_stream", "_panelled"):
-        found = (lambda *_: None) if name == "_inner" else (lambda *_: None, 0, *[0] * (name == "_panelled"), ())
-        monkeypatch.setattr(linear, name, lambda *_, n=name, f=found: calls.append(n) or f)  # type: ignore[func-returns-value]
+
+    def noted(name: str, found: object) -> None:
+        def asked(*_: object) -> object:
+            calls.append(name)
+            return found
+
+        monkeypatch.setattr(linear, name, asked)
+
+    def run(*_: object) -> None: ...
+
+    noted("_inner", run)
+    noted("_stream", (run, 0, ()))
+    noted("_panelled", (run, 0, 0, ()))
 
     def way(rows: int, depth: int, columns: int, transposed: str) -> str:
         a, b, out = (

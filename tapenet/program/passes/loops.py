@@ -29,13 +29,12 @@ def run(program: Program) -> Program:
 
 def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     params = instruction.params
-    body: Program = params["body"]
-    whole = body
+    whole: Program = params["body"]
     test: Program | None = params.get("test")
     carries, slices = params["carries"], params.get("slices", 0)
     tested = set() if test is None else read_at(test, test.outputs)
     turns = slice(carries, carries + slices)
-    known = {v for v, a in zip(body.inputs[turns], args[turns], strict=True) if isinstance(a, Constant)}
+    known = {v for v, a in zip(whole.inputs[turns], args[turns], strict=True) if isinstance(a, Constant)}
     used = [uses.get(r, 0) > 0 for r in instruction.results]
     # A carry is needed if its last value is used, if the test reads it, or if another result that is needed depends on it.
     needed = used[:]

@@ -110,7 +110,7 @@ _REACH = 4.25
 _LEFT = -63.45
 
 
-def _columns(a: Array) -> Array:
+def _one_norm(a: Array) -> Array:
     """The largest sum of magnitudes in a column, (..., 1, 1)."""
     return cast("Array", np.max(np.sum(np.abs(a), axis=-2, keepdims=True), axis=-1, keepdims=True))
 
@@ -136,7 +136,7 @@ def _expm_program(A: Array) -> Array:
     below = np.arange(n)[:, None] - np.arange(n)
     lower, upper = (np.all(np.where(s, a, 0) == 0, axis=(-2, -1), keepdims=True) for s in (below < 0, below > 0))
     exact, diagonal = (below == 0) & (lower | upper), np.diagonal(a, axis1=-2, axis2=-1)[..., None]
-    most = np.maximum(np.ceil(_log2(_columns(a) / _REACH)), 0)
+    most = np.maximum(np.ceil(_log2(_one_norm(a) / _REACH)), 0)
     a = a * np.exp2(-most)
     a2 = np.matmul(a, a)
     a4 = np.matmul(a2, a2)
@@ -144,8 +144,8 @@ def _expm_program(A: Array) -> Array:
     sums, size = np.ones((*a.shape[:-2], 1, n)), np.abs(a)
     step: Any = lambda carry, _: ([np.matmul(carry[0], size)], [])
     (sums,), _ = symbol_loops.loop(builder, step, [sums], [], 27, False)
-    left = (_log2(np.max(sums, axis=-1, keepdims=True)) - _log2(_columns(a)) + _LEFT) / 26
-    root = np.maximum(_log2(_columns(a4)) / 4, _log2(_columns(a6)) / 6) - math.log2(_REACH)
+    left = (_log2(np.max(sums, axis=-1, keepdims=True)) - _log2(_one_norm(a)) + _LEFT) / 26
+    root = np.maximum(_log2(_one_norm(a4)) / 4, _log2(_one_norm(a6)) / 6) - math.log2(_REACH)
     squarings = np.maximum(np.ceil(most + np.maximum(root, left)), np.maximum(most - 100, 0))
     back = np.exp2(most - squarings)
     a, a2, a4, a6 = a * back, a2 * back**2, a4 * back**4, a6 * back**6

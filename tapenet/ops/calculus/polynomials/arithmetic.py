@@ -91,7 +91,7 @@ def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
     return a1 - a2
 
 
-#: Where NumPy leaves out zeros in front.
+#: What is wrong where NumPy would leave out zeros in front.
 _LENGTH = "a polynomial begins with 0: in a program its length must not depend on values"
 
 
