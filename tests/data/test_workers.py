@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import gc
 import glob
 import multiprocessing
@@ -269,7 +270,9 @@ class TestErrors:
             else:
                 assert caught.traceback[-1].name == "fails_at_5"
 
-    def test_that_cannot_be_pickled(self) -> None:
+    def test_that_cannot_be_pickled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delitem(copyreg.dispatch_table, Stubborn, raising=False)  # Dask makes every exception picklable
+
         def fail(sample: int) -> int:
             raise Stubborn("one", "two")
 
