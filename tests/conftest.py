@@ -54,7 +54,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--again", type=int, default=10, metavar="N", help="which part of the tests named by --passed runs"
     )
-    parser.addoption("--salt", default="", help="any text: with another, another part runs again")
+    parser.addoption(
+        "--part",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of a test with many cases sixteen and one in N of the others run",
+    )
+    parser.addoption("--salt", default="", help="any text: with another, --again and --part take another part")
 
 
 class _Passed:
@@ -104,21 +111,28 @@ def _number(text: str) -> int:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A run of all tests has of one with more than four cases four and a sixteenth of the others, always the same; the rest
-    counts as slow. Whoever names a file or a word gets each. With `--passed`, most of what is named there is left out."""
+    counts as slow. Whoever names a file or a word gets each. With `--passed`, most of what is named there is left out, and
+    with `--part` most cases of tests with many."""
+    cases = defaultdict(list)
+    for item in items:
+        cases[item.nodeid.partition("[")[0]].append(item)
+    for of_one in cases.values():
+        of_one.sort(key=lambda item: _number(item.nodeid))
     everything = {config.rootpath, config.rootpath / "tests"}
     if not config.option.keyword and all(config.invocation_params.dir / arg in everything for arg in config.args):
-        cases = defaultdict(list)
-        for item in items:
-            if not item.get_closest_marker("slow"):
-                cases[item.nodeid.partition("[")[0]].append(item)
         for of_one in cases.values():
-            of_one.sort(key=lambda item: _number(item.nodeid))
-            for item in of_one[4 + max(len(of_one) - 4, 0) // 16 :]:
+            quick = [item for item in of_one if not item.get_closest_marker("slow")]
+            for item in quick[4 + max(len(quick) - 4, 0) // 16 :]:
                 item.add_marker(pytest.mark.slow)
+    salt, left = config.getoption("--salt"), set[pytest.Item]()
+    part = config.getoption("--part")
+    for of_one in cases.values():
+        left |= {item for item in of_one[16:] if _number(salt + item.nodeid) % part}
     if file := config.getoption("--passed"):
-        again, salt = config.getoption("--again"), config.getoption("--salt")
+        again = config.getoption("--again")
         passed = set(json.loads(Path(file).read_text(encoding="utf-8")))
-        left = {item for item in items if item.nodeid in passed and _number(salt + item.nodeid) % again}
+        left |= {item for item in items if item.nodeid in passed and _number(salt + item.nodeid) % again}
+    if left:
         config.hook.pytest_deselected(items=[*left])
         items[:] = [item for item in items if item not in left]
 
