@@ -198,7 +198,7 @@ class _Reading:
         return value
 
     def _enter(self, value: Traced, parent: Node | None) -> _Outside:
-        key = id(value.data), parent
+        key = id(value.data), value.node, parent  # two arguments may have one array at one call alone
         if key not in self.outside:
             tensor = value.tensor
             same = tensor._data is value.data and tensor._trace is value.node and tensor._node is parent

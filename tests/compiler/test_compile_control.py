@@ -394,3 +394,18 @@ def test_what_a_body_changes_by_other_means_than_its_results_is_an_error(compile
             tn.CaptureError, match="made inside the body of a captured loop or branch, is used outside of it"
         ):
             compiled(function)(tn.tensor([1.0, 2.0]))
+
+
+def test_two_arguments_that_are_one_array_at_the_first_call_are_two() -> None:
+    """To the bodies of loops and branches, and to what transformations record. So are one of them and an array from outside."""
+    one, other = np.array([0.5, 1.5]), np.array([2.0, 3.0])
+    for function in (
+        lambda x, y: tn.fori(0, 2, lambda _, c: c + x * y * y + one, x),
+        lambda x, y: tn.cond(x.sum() > 0, lambda c: c * x * y * y + one, lambda c: c, x),
+        lambda x, y: tn.vmap(lambda k: x * k + y * y + one)(np.arange(3.0)),
+        lambda x, y: tn.grad(lambda k: tn.checkpoint(lambda k: x * k + y * y * k * k * one)(k).sum())(x + 1),
+    ):
+        step = tn.compile(function, backend="numpy")
+        for given in ((one, one), (one, one), (one, other), (other, one), (other, other)):
+            expected = function(*map(tn.tensor, given))
+            np.testing.assert_allclose(step(*given).data, expected.data, rtol=1e-12)

@@ -383,9 +383,10 @@ class _Closing:
         self.outside = capturing()
         self.storages = {id(array): array for body in bodies for array in body.storages()}
         self.handles = {id(t._data): t for body in bodies for t in body.written}
-        #: Inputs with the tensors that they stand for. Of those that are read the key is the array and the node of the
-        #: gradient: a tensor is two inputs if a gradient flows to it in one place and it is detached in another.
-        self.read: dict[tuple[int, Node | None], tuple[Input, Tensor]] = {}
+        #: Inputs with the tensors that they stand for. Of those that are read the key is the array, which two arguments of a
+        #: compiled function may be at one call and not at another; the node on the tape; and that of the gradient: a tensor is
+        #: two inputs if a gradient flows to it in one place and it is detached in another.
+        self.read: dict[tuple[int, Node | None, Node | None], tuple[Input, Tensor]] = {}
         self.write: dict[int, tuple[Input, Tensor]] = {}
 
     def close(self, body: Body) -> None:
@@ -435,11 +436,12 @@ class _Closing:
                 tensor = self.handles[place] if place in self.handles else _outer(value, None)
                 self.write[place] = Input(data, body.scope), tensor
             return Traced(value.tensor, self.write[place][0], data)
-        if (place, parent) not in self.read:
+        key = place, value.node, parent
+        if key not in self.read:
             if value.node is not None:
                 check_apart(data, self.storages.values())
-            self.read[place, parent] = Input(data, body.scope, parent is not None), _outer(value, parent)
-        return Traced(value.tensor, self.read[place, parent][0], data)
+            self.read[key] = Input(data, body.scope, parent is not None), _outer(value, parent)
+        return Traced(value.tensor, self.read[key][0], data)
 
     def _check(self, node: Node) -> None:
         """Raise if a node was made in a body that does not enclose this one."""
