@@ -227,7 +227,8 @@ def body(op: Op) -> list[str]:
         lines.append(f"    _check({', '.join(_raw(op, n) for n in op.check_needs)})")
     if gives == ["_out"]:
         lines.append(f"    _out = _forward({passed})")
-        lines += [] if ufunc else ["    if _type(_out) is _tuple: _split(self, _out)"]
+        # The package's own are known to give what they say.
+        lines += [] if ufunc or is_own(op) else ["    if _type(_out) is _tuple: _split(self, _out)"]
     else:
         lines += [
             f"    _all = _forward({passed})",
@@ -280,7 +281,7 @@ def _node_lines(op: Op, ends: list[str]) -> list[str]:
     else:
         shape = [
             "_shape = _out.shape",
-            "_node.shape = _SHAPES.get(_shape) or _intern_shape(_shape)",
+            "_node.shape = _SHAPES.get(_shape) or _shape and _intern_shape(_shape)",  # () is one object in any case
             "_node.dtype = _out.dtype",
         ]
     return [
@@ -312,7 +313,9 @@ def _save_lines(op: Op) -> list[str]:
 
     special = op.special
     lines = [f"_node.{n}_option = {n}" for n in op.options]
-    lines += [f"_node.{n}_const = _constant(_data_{n})" for n in op.inputs if n not in op.differentiable]
+    # Most that have no derivative may be left out, and are.
+    constants = [n for n in op.inputs if n not in op.differentiable]
+    lines += [f"_node.{n}_const = None if _data_{n} is None else _constant(_data_{n})" for n in constants]
     if op.reference is not None:
         lines += [f"_node.{n}_saved = _data_{n}" for n in op.inputs]
     if op.joint is not None:

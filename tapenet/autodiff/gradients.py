@@ -221,7 +221,7 @@ def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> 
             if tape is not None:
                 tape.sets_grad(leaf, adds=True)
             before = leaf.grad
-            if type(g) is not tensor and type(g) is not RowParts:  # most are arrays, some of a subclass
+            if type(g) is ndarray or (type(g) is not tensor and type(g) is not RowParts):  # some are of a subclass
                 if leaf.dtype.kind == "c":
                     g = conj_cotangent(g)
                 if before is None:
