@@ -179,6 +179,16 @@ def test_importing_loads_nothing_heavy() -> None:
     assert not heavy
 
 
+def test_running_a_program_loads_nothing_that_makes_one() -> None:
+    """One that is found in the cache runs without."""
+    reached = ["tapenet.program.native.runner"]
+    for module in reached:  # grows while it is walked over
+        new = {i.of for i in own_imports() if i.by == module and not (i.inside_function or i.for_types)}
+        reached += sorted(new.difference(reached))
+    assert "tapenet.program.native.kept" in reached
+    assert not {"tapenet.program.native.making", "tapenet.program.native.module", "tapenet.program.fusion"} & {*reached}
+
+
 def test_the_core_works_without_the_optional_packages() -> None:
     """A training step with everything else out of reach."""
     blocked = sorted(h for h in HEAVY if "." not in h and h not in ("subprocess", "unittest", "asyncio", "gzip"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -19,6 +19,7 @@ from tapenet.program.called_ops import expression, is_users, settling
 from tapenet.program.ir import Constant, Instruction, Program, Reference, Value
 from tapenet.program.layout import Place, unusual_order
 from tapenet.program.native.callbacks import stored
+from tapenet.program.native.lines import Line
 from tapenet.program.native.memory import Arena, Slot, brings
 from tapenet.program.native.module import Module
 from tapenet.program.native.scratch import Scratch
@@ -27,19 +28,6 @@ from tapenet.typing import Array, Shape
 
 #: A body of a loop or branch as a function of arrays.
 Body = Callable[..., Sequence[Array]]
-
-
-class Line(NamedTuple):
-    """A line of the Python of a call, the user's line that it is from, and the op that it calls, if it calls one."""
-
-    text: str
-    origin: str = ""
-    op: str = ""
-
-
-def indented(lines: Sequence[Line]) -> list[Line]:
-    """Lines inside of a block."""
-    return [line._replace(text="    " + line.text) for line in lines]
 
 
 class Calls:

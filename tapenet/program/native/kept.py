@@ -29,9 +29,7 @@ from tapenet.llvm.sources import sources
 from tapenet.llvm.toolchain import Library, Piece
 from tapenet.program.ir import Constant, Host, Input, Program, Reference, Value
 from tapenet.program.native import entry, raising
-from tapenet.program.native.draws import draws
-from tapenet.program.native.module import Module, Segment
-from tapenet.program.native.outline import Outline
+from tapenet.program.native.outline import Outline, Segment
 from tapenet.program.primitives import ADDED
 from tapenet.typing import Array
 
@@ -120,9 +118,9 @@ def find(key: Key) -> Kept | None:
     return Kept(outline, library)
 
 
-def keep(key: Key, module: Module, outline: Outline, library: Library, text: str) -> None:
-    """Keep what was made of a program, if another process can run it."""
-    if outline.calls or outline.brought or outline.c_effects or any(map(draws, module.instructions())):
+def keep(key: Key, outline: Outline, library: Library, text: str) -> None:
+    """Keep what was made of a program that draws nothing, if another process can run it."""
+    if outline.calls or outline.brought or outline.c_effects:
         return
     calls = [n for n in sorted(set(_NAME.findall(text)) & toolchain.symbols.keys()) if n not in _POOL]
     errors = [*filter(raising.named, calls)]

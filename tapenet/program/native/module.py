@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -51,6 +50,7 @@ from tapenet.program.native import (
 )
 from tapenet.program.native.kernels import Function, Offset, Series, fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
+from tapenet.program.native.outline import Call, Segment
 from tapenet.program.native.raising import STATUS
 from tapenet.program.passes import accumulate, dead, pairs
 from tapenet.program.primitives import BODIES
@@ -64,19 +64,6 @@ LEAST, MOST, OFTEN = 1024, 16384, 16
 PART = 100
 #: Lines of a function that becomes part of the loop that calls it, at most.
 SHORT = 400
-
-
-class Call(NamedTuple):
-    """An instruction that is run in Python."""
-
-    instruction: Instruction
-
-
-class Segment(NamedTuple):
-    """Entries that run in one native function."""
-
-    number: int
-    entries: list[Entry]
 
 
 class Functions:

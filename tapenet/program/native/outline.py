@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from tapenet.program.c_effects import CEffect
-from tapenet.program.ir import Host, Reference, Value
+from tapenet.program.ir import Host, Instruction, Reference, Value
 from tapenet.program.layout import Strides
-from tapenet.program.native import costs
-from tapenet.program.native.module import Call, Module, Segment
 
-#: Cycles of a segment, as they are estimated, from which the interpreter's lock is released while it runs: some 10 µs. To
-#: release it and to take it again takes 0.05 µs if no other thread wants it.
-RELEASED = 30_000
+if TYPE_CHECKING:
+    from tapenet.program.c_effects import CEffect
+    from tapenet.program.fusion import Entry
+
+
+class Call(NamedTuple):
+    """An instruction that is run in Python."""
+
+    instruction: Instruction
+
+
+class Segment(NamedTuple):
+    """Entries that run in one native function."""
+
+    number: int
+    entries: list[Entry]
 
 
 @dataclass(eq=False)
@@ -50,29 +61,3 @@ class Outline:
     alone: bool
     calls: bool
     c_effects: Sequence[CEffect]
-
-
-def outline(module: Module) -> Outline:
-    """That of a module."""
-    program, memory, layouts = module.program, module.memory, module.layouts
-    read = {layouts[arg].root for instruction in program.body for arg in instruction.args}
-    working = [s for s in module.steps if isinstance(s, Segment) and s.entries]
-    return Outline(
-        program.inputs,
-        program.outputs,
-        [(host, host in read) for host in program.hosts],
-        program.references,
-        [write.target for write in program.writes],
-        memory.table,
-        {v: layouts[v].strides for v in memory.table},
-        memory.brought,
-        module.steps,
-        {
-            f"segment{s.number}": costs.of_all(s.entries, module.bodies) >= RELEASED and not module.called_back
-            for s in working
-        },
-        memory.arena_bytes,
-        module.alone,
-        bool(module.called_back) or not module.native,
-        module.c_effects,
-    )

@@ -12,7 +12,8 @@ from tapenet.program.native import c_effects, launches, products
 from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.memory import Arena, Cell, members
-from tapenet.program.native.module import Call, Module
+from tapenet.program.native.module import Module
+from tapenet.program.native.outline import Call
 from tapenet.program.text import names, statement
 from tapenet.program.ufunc_rows import UFUNCS
 

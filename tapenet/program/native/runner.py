@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import NotImplementedType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,29 +20,28 @@ from tapenet.llvm.toolchain import build as compile_text
 from tapenet.program import generated, numpy_backend
 from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
-from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Value
-from tapenet.program.layout import Strides, alike, c_strides, copied, memory_order
-from tapenet.program.native import costs, entry, kept
-from tapenet.program.native.callbacks import calls_back
-from tapenet.program.native.calls import Calls, Line, indented
-from tapenet.program.native.draws import Lending, draws
-from tapenet.program.native.memory import INDEXING, Slot, members
-from tapenet.program.native.module import Call as Called
-from tapenet.program.native.module import Module, Segment, mostly_called
-from tapenet.program.native.outline import outline as outlined
-from tapenet.program.native.report import groups, report
+from tapenet.program.ir import Constant, Host, Program, Reference, Value
+from tapenet.program.layout import alike, copied, memory_order
+from tapenet.program.native import entry, kept
+from tapenet.program.native.lines import Line, indented
+from tapenet.program.native.outline import Call, Segment
 from tapenet.program.native.scratch import Scratch
-from tapenet.program.native.strided import WAYS, Way, reading, way, worth
+from tapenet.program.native.strided import WAYS, Way, way
 from tapenet.program.passes import Simplified
 from tapenet.program.primitives import out_of_bounds
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
 
+if TYPE_CHECKING:
+    from tapenet.program.native.calls import Calls
+    from tapenet.program.native.making import Making
+    from tapenet.program.native.module import Module
+
 #: Ranges of memory, at most, that are told apart when arguments are checked for sharing memory with what is written.
 GUARDS = 16
 
 #: A call of a program: see `backend.Runner.call`.
-Call = Callable[..., tuple[Array, ...] | NotImplementedType]
+Calling = Callable[..., tuple[Array, ...] | NotImplementedType]
 
 
 class Runner:
@@ -70,7 +71,7 @@ class Runner:
         self._lying = lying
         key = kept.key(program.captured) if lying is None and program.by_passes else None
         found = None if key is None else kept.find(key)
-        self._outline = outline = outlined(self.module) if found is None else found.outline
+        self._outline = outline = self._making.outline if found is None else found.outline
         inputs, outputs = outline.inputs, outline.outputs
         self._quick = entry.usable()
         self._guards = min(len(outline.written), GUARDS)
@@ -110,23 +111,28 @@ class Runner:
         self._ways: dict[Way, Runner | None] = {(None,) * len(inputs): self}
 
     @functools.cached_property
+    def _making(self) -> Making:
+        """What only making it needs: modules that take 25 ms to load, and that a program found in the cache does without."""
+        made: Making = importlib.import_module("tapenet.program.native.making").Making(
+            self._program.program, self._lying
+        )
+        return made
+
+    @property
     def module(self) -> Module:
         """What is compiled."""
-        program = self._program.program
-        strides: dict[Value, Strides] = {}
-        for given, steps in zip(program.inputs, self._lying or (), strict=self._lying is not None):
-            if steps is not None:
-                strides[given] = tuple(s // given.dtype.itemsize for s in steps)
-        return Module(reading(program, strides) if strides else program, strides=strides)
+        return self._making.module
 
     def _compiled(self, key: kept.Key | None) -> Library:
         """The code of the module, which is kept by a key."""
         text = self.module.text
         if self._quick:
-            text += f"\n\n{self._entries()}\n{entry.runs(self._outline.segments, self._end, text)}"
+            guards = [self._bounds + 2 * g for g in range(self._guards)]
+            entries = self._making.entries(self._ahead, self._end, self._end + len(entry.OBJECTS), guards)
+            text += f"\n\n{entries}\n{entry.runs(self._outline.segments, self._end, text)}"
         library = compile_text(text)
-        if key is not None:
-            kept.keep(key, self.module, self._outline, library, text)
+        if key is not None and not self._making.draws:
+            kept.keep(key, self._outline, library, text)
         return library
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
@@ -191,13 +197,7 @@ class Runner:
 
     def _made_for(self, lying: Way) -> Runner | None:
         """Code for arguments that lie so; None where copies take little of the time, or the memory of tensors has changed."""
-        module = self.module
-        if not module.native:
-            return None
-        cycles = sum(costs.of_all(s.entries, module.bodies) for s in module.steps if isinstance(s, Segment))
-        if not worth(lying, self._program.captured.inputs, cycles):
-            return None
-        return Runner(self._program, lying, self._lock)
+        return Runner(self._program, lying, self._lock) if self._making.worth(lying) else None
 
     def _found(self) -> bool:
         outline = self._outline
@@ -220,15 +220,15 @@ class Runner:
 
     def report(self, full: bool = True) -> str:
         """What was made of the program, in words."""
-        return report(self.module, full)
+        return self._making.report(full)
 
     def groups(self) -> Groups:
         """What runs in one go: kernels, and all else by itself."""
-        return groups(self.module)
+        return self._making.groups()
 
     # -- the call ------------------------------------------------------------------------------------------------
 
-    def _make(self) -> Call:
+    def _make(self) -> Calling:
         """Write the Python of one call."""
         outline = self._outline
         inputs, outputs = outline.inputs, outline.outputs
@@ -241,8 +241,8 @@ class Runner:
         names = [f"x{i}" for i in range(len(inputs))]
         results = [f"y{i}" for i in range(len(outputs))]
         calls = None
-        if any(isinstance(step, Called) for step in outline.steps):
-            calls = Calls(self.module, self._scratch, self._table, self._arrays, namespace, self._body)
+        if any(isinstance(step, Call) for step in outline.steps):
+            calls = self._making.calls(self._scratch, self._table, self._arrays, namespace, self._body)
         steps = self._steps(calls, namespace)
         ahead = []
         for i in self._ahead:
@@ -325,7 +325,7 @@ class Runner:
             for i, value in enumerate(outline.brought):
                 takes[value] = f"take{i}"
                 namespace[f"take{i}"] = self._builtin(f"take{i}")
-        dead = self._dead()
+        dead = self._making.dead() if outline.brought else {}
         for at, step in enumerate(outline.steps):
             if not isinstance(step, Segment):
                 assert calls is not None
@@ -333,7 +333,7 @@ class Runner:
             elif (name := f"segment{step.number}") in outline.segments:
                 namespace[name] = self._builtin(f"run_{name}") if self._quick else self._foreign(name)
                 run = [Line(f"if {name}(){' is not None' if self._quick else ''}:"), Line("    index_error()")]
-                lending = self._lending(step)
+                lending = self._making.lending(step) if step.entries else None
                 if lending is not None:
                     namespace[f"lent{step.number}"] = lending
                     run = [Line(f"with lent{step.number}:"), *indented(run)]
@@ -342,59 +342,11 @@ class Runner:
                 lines.append(Line(f"del {', '.join(calls.names[value] for value in dead[at])}"))
         return lines
 
-    def _lending(self, segment: Segment) -> Lending | None:
-        """What lends generators to a native segment; None where it draws nothing."""
-        inside = list(self.module.instructions(segment.entries)) if segment.entries else []
-        places = [i.params["place"] for i in inside if draws(i)]
-        if not places:
-            return None
-        made = Lending(places)
-        for instruction in inside:
-            if calls_back(instruction):
-                instruction.params["back"].wrap(made.outside)
-        return made
-
-    def _dead(self) -> dict[int, list[Value]]:
-        """What ops gave that nobody needs after a step, by its number: its memory is free then."""
-        if not self._outline.brought:
-            return {}
-        module = self.module
-        last: dict[Value, int] = {}
-        for at, step in enumerate(module.steps):
-            for made in step.entries if isinstance(step, Segment) else [step.instruction]:
-                for instruction in members(made):
-                    last |= {module.layouts[v].root: at for v in (*instruction.args, *instruction.results)}
-        found: dict[int, list[Value]] = {}
-        for value in module.memory.brought:
-            if value not in module.program.outputs:
-                found.setdefault(last[value], []).append(value)
-        return found
-
-    def _entries(self) -> str:
-        """The code that looks at arrays and puts their pointers into the table."""
-        module = self.module
-        objects = self._end + len(entry.OBJECTS)
-        dtypes = iter(range(objects, self._bounds))
-        guards = [self._bounds + 2 * g for g in range(self._guards)]
-        inputs = module.program.inputs
-
-        def strides(value: Value) -> Strides | None:
-            found = module.layouts[value].strides
-            return None if alike(value.shape, found, c_strides(value.shape)) else found
-
-        given = [entry.Bound(v, strides(v), 2 + i, next(dtypes), guards) for i, v in enumerate(inputs)]
-        brought = []
-        for value in module.memory.brought:
-            buffer = module.memory.buffer(value)
-            assert isinstance(buffer, Slot)
-            brought.append(entry.Bound(value, strides(value), buffer.position, next(dtypes), alone=True))
-        return entry.text(given, [2 + len(inputs) + i for i in self._ahead], brought, self._end)
-
     def _body(self, program: Program) -> Callable[..., tuple[Array, ...]]:
         """A body of a loop or branch that calls Python. Where that computes most of it, plain NumPy runs the rest too: what a
         segment costs beside its kernels is paid at each turn."""
         runner = build(program)
-        if runner._numpy_bodies and mostly_called(runner.module):
+        if runner._numpy_bodies and runner._making.mostly_called:
             return numpy_backend.build(program).call
         self._numpy_bodies = False
         call = runner.call
@@ -416,7 +368,7 @@ class Runner:
         assert error.__traceback__ is not None
         line, op = self._origins[error.__traceback__.tb_lineno - 1]
         if isinstance(error, np.linalg.LinAlgError) and not line:  # set by native code
-            line = _where(self.module.program, lambda i: i.kind == "linear algebra")
+            line = self._making.where(lambda i: i.kind == "linear algebra")
         note_line(error, line, f"raised by op {op!r}" if op else "raised")
 
     def _within(self, *arrays: Array) -> tuple[Array, ...] | NotImplementedType:
@@ -432,9 +384,9 @@ class Runner:
 
     def _index_error(self) -> None:
         """Raise for an index that is out of bounds, and name the lines where it may be."""
-        raise IndexError(out_of_bounds(_where(self.module.program, lambda i: i.name in INDEXING)))
+        raise IndexError(out_of_bounds(self._making.indexing()))
 
-    def _builtin(self, name: str) -> Call:
+    def _builtin(self, name: str) -> Calling:
         return entry.builtin(name, self._library.address(name), self._table)
 
     def _foreign(self, name: str) -> Callable[[], int]:
@@ -488,27 +440,6 @@ def _lies(array: Array, strides: Shape) -> bool:
     """Whether an array lies in memory as `strides`, in elements, say."""
     steps = (s * array.itemsize for s in strides)
     return array.size == 0 or (array.flags.aligned and alike(array.shape, array.strides, tuple(steps)))
-
-
-#: How many lines an error names at most.
-_LINES = 5
-
-
-def _where(program: Program, may: Callable[[Instruction], bool]) -> str:
-    """The lines of the user's code of all that may be wrong."""
-    lines = list(dict.fromkeys(line for line in _lines(program, may) if line))
-    more = ", ..." if len(lines) > _LINES else ""
-    return f"{'one of ' if lines[1:] else ''}{', '.join(lines[:_LINES])}{more}"
-
-
-def _lines(program: Program, may: Callable[[Instruction], bool]) -> Iterator[str]:
-    """The same one by one, also in bodies."""
-    for instruction in program.body:
-        if may(instruction):
-            yield instruction.line
-        for value in instruction.params.values():
-            if isinstance(value, Program):
-                yield from _lines(value, may)
 
 
 __all__ = ["Runner", "build"]

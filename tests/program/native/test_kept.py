@@ -19,7 +19,7 @@ import tapenet.nn.functional as F
 from tapenet import kernels, nn, optim
 from tapenet.llvm import blas, processor, sources, toolchain, workers
 from tapenet.program.ir import Builder, Constant, Host, Input, Program, Reference, Value, Write
-from tapenet.program.native import entry, kept, runner
+from tapenet.program.native import entry, kept, making
 from tapenet.program.native.module import Module
 
 ROOT = Path(tn.__file__).parent
@@ -44,7 +44,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
         found.append(program)
         return Module(program, **options)
 
-    monkeypatch.setattr(runner, "Module", noted)
+    monkeypatch.setattr(making, "Module", noted)
     return found
 
 
@@ -91,7 +91,7 @@ _CHILD = """
 from tests.program.native import test_kept as t
 t.kept.LEAST, t.sources.BEGUN = 1, float("inf")
 made = []
-t.runner.Module = lambda program, **options: made.append(program) or t.Module(program, **options)
+t.making.Module = lambda program, **options: made.append(program) or t.Module(program, **options)
 print([g.tolist() for g in t._up(2)][1:], len(made))
 """
 
@@ -157,7 +157,7 @@ import numpy as np, tapenet as tn
 from tests.program.native import test_kept as t
 t.kept.LEAST, t.sources.BEGUN = 1, float("inf")
 made = []
-t.runner.Module = lambda program, **options: made.append(program) or t.Module(program, **options)
+t.making.Module = lambda program, **options: made.append(program) or t.Module(program, **options)
 step = tn.compile(tn.grad(tn.cross_entropy))
 for at in (0, 1):
     step(np.eye(3), np.array([0, 1, at]))

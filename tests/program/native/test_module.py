@@ -27,7 +27,8 @@ from tapenet.llvm.loops import ARRAYS
 from tapenet.program.native import entry, module, series
 from tapenet.program.native.kernels import Function, Series
 from tapenet.program.native.memory import Arena, Slot
-from tapenet.program.native.module import Module, Segment
+from tapenet.program.native.module import Module
+from tapenet.program.native.outline import Segment
 from tests.program.native.running import assert_native, called
 
 X = np.linspace(-1, 1, 9, dtype=np.float32).reshape(3, 3)
