@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.kernels.blocks import even, turn
+from tapenet.kernels.blocks import even, every, turn
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.convolution import Ints, Shape
 from tapenet.kernels.moves import add_up, clear, picked_into, put_taps, transposed, turn_each, zeros
@@ -328,13 +328,7 @@ def _gather(k: Kernel, shape: Shape, source: Array, row: Array, rows: int, width
     line = shape.x[2] * n
     row = row.shaped(1)
     for r in k.turns(rows):
-        start = source.moved(r * (step * line))
-        to = row.moved(r * (width * n))
-        if side == 1:
-            _copy(k, start, to, width * n)
-        else:
-            for i in k.turns(width):
-                _copy(k, start.moved(i * (side * n)), to.moved(i * n), n)
+        every(k, source.moved(r * (step * line)), row.moved(r * (width * n)), width, side, n)
 
 
 def _gather_beyond(

@@ -284,10 +284,11 @@ def test_plain_products(size: int, batch: int, wide: bool, dtype: str, monkeypat
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize("transposed", ["", "left", "right"])
-@pytest.mark.parametrize("rows", [1, 3, 17, 53])
+@pytest.mark.parametrize("rows", [1, 3, 16, 53])
 def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Panels that are filled together and those left over, deeper than one, or that few rows read where they lie; in groups of
-    columns, shared by threads or not. One row and three are streamed, or inner products."""
+    columns, shared by threads or not. One row and three are streamed, or inner products; 16 are where panels of a large operand
+    cannot be read where they lie."""
     linear = importlib.import_module("tapenet.kernels.linear")
     depth, columns = 2 * importlib.import_module("tapenet.kernels.panels").DEPTH + 3, 799
     a, b = R.normal(size=(rows, depth)).astype(dtype), R.normal(size=(depth, columns)).astype(dtype)
@@ -295,9 +296,18 @@ def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monk
         np.ascontiguousarray(a.T if transposed == "left" else a),
         np.ascontiguousarray(b.T if transposed == "right" else b),
     )
-    for threads, group in ((1, linear.GROUP), (1, 1 << 16), (3, 1 << 8)):
+    ways = [
+        (1, linear.GROUP, False),
+        (1, 1 << 16, False),
+        (3, 1 << 8, False),
+        *([(3, 1 << 8, True)] if rows == 16 else []),
+    ]
+    for threads, group, beyond in ways:
         with monkeypatch.context() as m:
             m.setattr(linear, "SMALL", 0)
+            if beyond:
+                m.setattr(linear.panels, "APART", 1)
+                m.setattr(linear.gemm, "largest", lambda: 0)
             many_threads(m, threads)
             m.setattr(linear, "GROUP", group)
             for made in (linear._product, linear._weight_grad, linear._panelled):
@@ -310,9 +320,11 @@ def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monk
 
 
 def test_which_products_of_few_rows_are_inner_ones_or_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One row is streamed too. Rows that inner products read again for each tile are to stay in the second level cache."""
+    """One row is streamed too, and up to 16 of a large operand whose rows compete for places in a cache. Rows that inner
+    products read again for each tile are to stay in the second level cache."""
     linear, calls = importlib.import_module("tapenet.kernels.linear"), []
     monkeypatch.setattr(linear.gemm, "far", lambda bytes: bytes > linear.gemm.FAR)
+    monkeypatch.setattr(linear.gemm, "largest", lambda: 1 << 22)
 
     def noted(name: str, found: object) -> None:
         def asked(*_: object) -> object:
@@ -336,7 +348,9 @@ def test_which_products_of_few_rows_are_inner_ones_or_streamed(monkeypatch: pyte
 
     assert [way(rows, 1 << 14, 96, "right") for rows in (4, 12, 13)] == ["_inner", "_inner", "_panelled"]
     assert [way(rows, 1 << 17, 96, "right") for rows in (4, 12, 13)] == ["_inner", "_panelled", "_panelled"]
-    assert [way(rows, 64, 1 << 15, "") for rows in (1, 4, 5)] == ["_stream", "_stream", "_panelled"]
+    assert [way(rows, 64, 1 << 13, "") for rows in (1, 4, 5)] == ["_stream", "_stream", "_panelled"]
+    assert [way(rows, 64, 1 << 15, "") for rows in (16, 17)] == ["_stream", "_panelled"]
+    assert way(16, 64, (1 << 15) + 1, "") == "_panelled"
     assert way(1, 64, 784, "") == "_panelled"
 
 
@@ -355,16 +369,18 @@ def test_which_products_of_few_rows_are_inner_ones_or_streamed(monkeypatch: pyte
 def test_windows_that_do_not_overlap(
     axes: int, size: Any, kernel: Any, stride: Any, batch: int, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    """What they see is brought together for the gradient by weights, of one image forward too, and that by it back where they
-    see all."""
+    """What they see is brought together for the gradient by weights, and that by it back where they see all. Forward it is
+    gathered from where it lies, but of one image where that pays."""
     linear, calls = importlib.import_module("tapenet.kernels.linear"), []
     made = linear.panelled
     monkeypatch.setattr(linear, "panelled", lambda *args: calls.append(args[3:]) or made(*args))  # type: ignore[func-returns-value]
     monkeypatch.setattr(linear, "wide", lambda: True)
+    monkeypatch.setattr(importlib.import_module("tapenet.kernels.moves"), "apart", None)
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
     check(axes, size, batch, (33, 40, 1), kernel, (stride, 0, 1), dtype)
     whole = np.broadcast_to(stride, axes).tolist() == list(kernel) and not any(np.mod(size, kernel))
-    assert calls == [*[()] * (batch == 1), *[("left",)] * whole, ("right",)]
+    copied = batch == 1 and (size, kernel) != ((14, 38), (2, 2))
+    assert calls == [*[()] * copied, *[("left",)] * whole, ("right",)]
 
 
 @pytest.mark.parametrize("wide", [True, False])

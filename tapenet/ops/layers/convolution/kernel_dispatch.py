@@ -39,8 +39,9 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
         return None
     direct, winograd, gathered, moves = made
     # What windows of a batch see is quicker gathered than copied first. Of one image 3-96 channels at 224, 4 x 4, stride 4,
-    # take 0.77 of the time so, 64-128 at 56, 1 x 1, stride 2, 0.85.
-    if (p.alone or p.batch == 1) and (product := _product(p, (100, 800))) is not None:
+    # take 0.77 of the time so, 64-128 at 56, 1 x 1, stride 2, 0.85; but 32-64 at 128, 2 x 2, stride 2, 1.1 to 1.4.
+    copied = p.batch == 1 and (math.prod(p.kernel) == 1 or p.stride[-1] > 2 or p.places < gathered.COLUMNS)
+    if (p.alone or copied) and (product := _product(p, (100, 800))) is not None:
         out = _result((p.outs, *p.out), x.dtype, p)
         product(np.ascontiguousarray(weight).reshape(p.outs, -1), _columns(moves, x, p), out.reshape(p.outs, -1))
         if bias is not None:
@@ -63,6 +64,8 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     gather = _gathers(direct, gathered, x.dtype.char, shape, gathered.pays)
     if gather is None:
         return None
+    if gather and p.apart:  # what no other window sees is brought together as it is gathered
+        shape, taps, planes = _forward(direct, p, False)
     out = _result((p.outs, *p.out), x.dtype, p)
     channels = p.channels // p.groups
     flat = np.ascontiguousarray(weight).reshape(p.outs, channels, -1)
