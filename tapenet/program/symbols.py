@@ -322,6 +322,21 @@ def provided(x: Operand, wrong: Operand, error: type[Exception], text: str, size
     return Symbol(builder, made)
 
 
+def refuse(wrong: Any, error: type[Exception], text: str, array: Any = 0) -> None:
+    """Raise where a truth value holds: now, or in compiled programs that do what asks. A kernel of one op leaves it out, since
+    the op has asked before.
+
+    Args:
+        wrong: a truth value, of numbers or of symbols.
+        error, text: what is raised. In the text `{low}` and `{high}` are the least and the largest number of the `array`;
+            programs do not say them.
+    """
+    if isinstance(wrong, Symbol):
+        provided(wrong, wrong, error, text.format(low="...", high="..."))
+    elif wrong:
+        raise error(text.format(low=f"{np.min(array):.3g}", high=f"{np.max(array):.3g}"))
+
+
 def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: DTypeLike | None) -> Symbol:
     if ufunc in FUNCTIONS:
         if dtype is not None:

@@ -244,6 +244,33 @@ def test_an_index_out_of_range_raises(backend: str, wrong: int) -> None:
             run(x, bad)
 
 
+@pytest.mark.parametrize(
+    ("loss", "shape", "right", "wrong", "text"),
+    [
+        (tn.hinge_embedding_loss, 2, 1, 0, "else than 1 and -1"),
+        (lambda x, t: tn.margin_ranking_loss(x, x * x, t), 2, 1, 0, "else than 1 and -1"),
+        (tn.soft_margin_loss, 2, 1, 0, "else than 1 and -1"),
+        (lambda x, t: tn.cosine_embedding_loss(x, x + 1, t), (2, 3), 1, 0, "else than 1 and -1"),
+        (lambda x, t: tn.gaussian_nll_loss(x, x * x, t), 2, 1.0, -1.0, "var holds ..., but"),
+        (lambda x, t: tn.binary_cross_entropy(t, x), 2, 0.5, 1.5, "input runs from ... to ..., but"),
+        (lambda x, t: tn.binary_cross_entropy(t, x), 2, 0.5, -0.5, "input runs from ... to ..., but"),
+    ],
+)  # fmt: skip
+def test_what_a_loss_refuses_its_gradient_alone_refuses(
+    loss: Callable[..., Any], shape: Any, right: float, wrong: float, text: str
+) -> None:
+    slope = tn.compile(tn.grad(loss), backend="numpy")
+    x, target = np.full(shape, 0.25), np.full(2, right)
+    for _ in range(2):
+        slope(x, target)
+    target[1] = wrong
+    for f in (slope, tn.compile(loss, backend="numpy")):
+        f(x, np.full(2, right))
+        with pytest.raises(ValueError, match=text):
+            f(x, target)
+    slope(x, np.full(2, right))
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_the_host_computes_and_what_is_written(backend: str) -> None:
     count = iter(range(10))

@@ -11,6 +11,7 @@ from tapenet.ops.elementwise.steps import stop_gradient
 from tapenet.ops.layers.losses.reduction import cast_to, check_shapes, difference, pair_samples, reduce_loss
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.program.symbols import refuse
 from tapenet.typing import Array
 
 # -- of the normal distribution ----------------------------------------------------------------------------------
@@ -37,9 +38,8 @@ def _check_gaussian(input: Array, target: Array, var: Array | float, reduction: 
             f"var has shape {shape}; it must have that of the input, {input.shape}, with any axis of length 1, or "
             f"without the last axis, or be a number"
         )
-    lowest = np.min(var, initial=0)
-    if lowest < 0:
-        raise ValueError(f"var holds {lowest:.3g}, but a variance is not negative: give its exponential or softplus")
+    text = "var holds {low}, but a variance is not negative: give its exponential or softplus"
+    refuse(np.any(var < 0), ValueError, text, var)
 
 
 @op(

@@ -13,13 +13,14 @@ from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, check_
 from tapenet.ops.op import derive, op
 from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import Sample, sample
+from tapenet.program.symbols import refuse
 from tapenet.typing import Array
 
 
 def check_signs(target: Array) -> None:
     """Raise ValueError for a target that holds something else than 1 and -1."""
-    if not np.all(np.abs(target) == 1):
-        raise ValueError("target holds something else than 1 and -1; of zeros and ones these are 2 * target - 1")
+    wrong = np.any(np.abs(target) != 1)
+    refuse(wrong, ValueError, "target holds something else than 1 and -1; of zeros and ones these are 2 * target - 1")
 
 
 def _check_signed(input: Array, target: Array, reduction: str) -> None:

@@ -9,6 +9,7 @@ from tapenet.ops.layers.activations.logistic import sigmoid, softplus
 from tapenet.ops.layers.losses.reduction import cast_to, check_shapes, mean_of, pair_samples, reduce_loss, shared
 from tapenet.ops.op import derive, op
 from tapenet.ops.registry import sample
+from tapenet.program.symbols import Symbol, refuse
 from tapenet.typing import Array
 
 
@@ -104,11 +105,13 @@ def binary_cross_entropy_with_logits(
 def _check_probabilities(input: Array, target: Array, weight: Array | None, reduction: str) -> None:
     check_shapes(input, target, reduction)
     _broadcasts("weight", weight, input)
-    if np.min(input, initial=0) < 0 or np.max(input, initial=0) > 1:
-        raise ValueError(
-            f"input runs from {np.min(input):.3g} to {np.max(input):.3g}, but probabilities lie in [0, 1]: apply "
-            "sigmoid first, or better use binary_cross_entropy_with_logits"
-        )
+    text = "input runs from {low} to {high}, but probabilities lie in [0, 1]: apply "
+    text += "sigmoid first, or better use binary_cross_entropy_with_logits"
+    if isinstance(input, Symbol):  # one pass
+        beyond = np.any((input < 0) | (input > 1))
+    else:  # 0.6 of the time of NumPy's comparisons
+        beyond = np.min(input, initial=0) < 0 or np.max(input, initial=0) > 1
+    refuse(beyond, ValueError, text, input)
 
 
 def _bce_input(g: Array, input: Array, target: Array, weight: Array | None, reduction: str) -> Array:
