@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import ParamSpec, cast
 
-from tapenet.llvm import rehearsal, toolchain
+from tapenet.llvm import toolchain
 from tapenet.llvm.blas import find
 from tapenet.llvm.processor import processor
 from tapenet.llvm.sharing import Shared
@@ -50,10 +50,7 @@ def factory(most: int | None) -> Callable[[Callable[Given, Shared]], Callable[Gi
                 library = toolchain.load([Piece(*piece) for piece in pieces])
                 return write(*args, **options).begun() if library is None else library
 
-            rehearsal.state.begun += 1
-            task = Task(loaded)
-            task.beside()
-            return Shared(task.result, *form)
+            return Shared(Task(loaded).result, *form)
 
         return cast(Callable[Given, Shared], found)
 
