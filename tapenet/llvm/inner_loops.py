@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,6 +25,8 @@ _WORD = np.dtype(np.int64)
 _ERRORS = 28
 #: The bit of an invalid operation in what it says.
 INVALID = 8
+#: The modules of ufuncs.
+_HOMES = ("numpy", "numpy.linalg._umath_linalg", "numpy.fft._pocketfft_umath", "scipy.special")
 #: What code calls it.
 ERRORS = "np_floating_point_errors"
 
@@ -68,12 +72,19 @@ def inner_loop(ufunc: np.ufunc, types: str) -> InnerLoop | None:
     if not address:
         return None
     symbol = f"np_{ufunc.__name__}_{types.replace('->', '_').replace('?', 'truth')}"
-    _declare(symbol, address, f"declare void @{symbol}(ptr, ptr, ptr, ptr) nounwind\n")
+    homes = [m for m in _HOMES if getattr(sys.modules.get(m), ufunc.__name__, None) is ufunc]
+    origin = ("named_loop", homes[0], ufunc.__name__, types) if homes else ()
+    _declare(symbol, address, f"declare void @{symbol}(ptr, ptr, ptr, ptr) nounwind\n", *origin)
     data = found.data[place] if found.data else None
     if not data:
         return InnerLoop(symbol, "null")
-    _declare(f"{symbol}_data", data, f"@{symbol}_data = external global i8\n")
+    _declare(f"{symbol}_data", data, f"@{symbol}_data = external global i8\n", *origin)
     return InnerLoop(symbol, f"@{symbol}_data")
+
+
+def named_loop(module: str, name: str, types: str) -> InnerLoop | None:
+    """The loop of a ufunc by its name."""
+    return inner_loop(getattr(importlib.import_module(module), name), types)
 
 
 def call(code: Code, loop: InnerLoop, pointers: Sequence[str], lengths: Sequence[int], steps: Sequence[int]) -> None:
@@ -100,10 +111,12 @@ def call(code: Code, loop: InnerLoop, pointers: Sequence[str], lengths: Sequence
 
 def errors() -> str:
     """What code calls NumPy's function of the floating-point errors: it returns an int."""
-    _declare(ERRORS, table()[_ERRORS], f"declare i32 @{ERRORS}() nounwind\n")
+    _declare(ERRORS, table()[_ERRORS], f"declare i32 @{ERRORS}() nounwind\n", "errors")
     return ERRORS
 
 
-def _declare(symbol: str, address: int, text: str) -> None:
+def _declare(symbol: str, address: int, text: str, *origin: str) -> None:
     toolchain.symbols[symbol] = address
+    if origin:
+        toolchain.origins[symbol] = __name__, *origin
     declarations[symbol] = text

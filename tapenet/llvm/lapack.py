@@ -31,5 +31,6 @@ def getrf() -> bool:
     if not name.startswith(_SIGNATURE):  # of integers of another width
         return False
     toolchain.symbols[GETRF] = pointer(capsule, name)
+    toolchain.origins[GETRF] = __name__, "getrf"
     declarations[GETRF] = f"declare void @{GETRF}(ptr, ptr, ptr, ptr, ptr, ptr) nounwind\n"
     return True

@@ -22,7 +22,7 @@ _KNOWN = (2, 0), (2, 5)
 
 
 @functools.cache
-def sorting_function(name: str, kind: str, dtype: DType) -> str | None:
+def sorting_function(name: str, kind: str, dtype: DType | str) -> str | None:
     """The symbol of a function by which NumPy sorts; None where it is not known.
 
     Args:
@@ -31,6 +31,7 @@ def sorting_function(name: str, kind: str, dtype: DType) -> str | None:
         kind: as NumPy's functions take it.
         dtype: of the numbers.
     """
+    dtype = np.dtype(dtype)
     version = tuple(map(int, np.__version__.split(".")[:2]))
     if kind not in _KINDS or not _KNOWN[0] <= version < _KNOWN[1]:
         return None
@@ -40,6 +41,7 @@ def sorting_function(name: str, kind: str, dtype: DType) -> str | None:
     symbol = f"np_{name}_{kind}_{dtype.name}"
     arguments = "ptr, i64, ptr" if name == "sort" else "ptr, ptr, i64, ptr"
     toolchain.symbols[symbol] = address
+    toolchain.origins[symbol] = __name__, "sorting_function", name, kind, dtype.name
     declarations[symbol] = f"declare i32 @{symbol}({arguments}) nounwind\n"
     return symbol
 

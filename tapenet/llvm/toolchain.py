@@ -41,6 +41,8 @@ VERSION = 1
 PATIENCE = 1.0
 #: Functions that code may call, by what it calls them: where they are in this process.
 symbols: dict[str, int] = {}
+#: How another process finds some of them: a module, a function in it that puts them among the symbols, and its arguments.
+origins: dict[str, tuple[str, ...]] = {}
 _lock = lock()
 
 

@@ -9,9 +9,9 @@ knows the address of.
 
 from __future__ import annotations
 
-import builtins
 import functools
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -91,8 +91,14 @@ def find(key: Key) -> Kept | None:
     workers.declaration()
     if not all(sharing.named(name, _pieces(pieces)) for name, pieces in said["calls"]):
         return None
-    if not all(map(raising.named, said["errors"])):
-        return None
+    for symbol, (module, function, *arguments) in said["outside"].items():
+        if symbol not in toolchain.symbols:
+            try:
+                getattr(importlib.import_module(module), function)(*arguments)
+            except (ImportError, AttributeError):  # another version of NumPy or SciPy
+                return None
+        if symbol not in toolchain.symbols:
+            return None
     library = toolchain.load(_pieces(said["pieces"]))
     if library is None:
         return None
@@ -123,8 +129,8 @@ def keep(key: Key, outline: Outline, library: Library, text: str) -> None:
     if outline.calls or outline.brought or outline.c_effects:
         return
     calls = [n for n in sorted(set(_NAME.findall(text)) & toolchain.symbols.keys()) if n not in _POOL]
-    errors = [*filter(raising.named, calls)]
-    calls = [n for n in calls if n not in errors]
+    outside = {n: toolchain.origins[n] for n in calls if n in toolchain.origins}
+    calls = [n for n in calls if n not in outside]
     if not all(map(sharing.named, calls)):
         return
     numbers = {value: i for i, value in enumerate(key.outside)}
@@ -152,7 +158,7 @@ def keep(key: Key, outline: Outline, library: Library, text: str) -> None:
         "alone": outline.alone,
         "pieces": library.pieces,
         "calls": [(name, sharing.pieces(name)) for name in calls],
-        "errors": errors,
+        "outside": outside,
     }
     toolchain.keep(f"{key.text}.json", json.dumps(said).encode())
 
@@ -250,10 +256,9 @@ class _Told:
         if kind is dict:
             return "dict", [(self._param(k), self._param(v)) for k, v in value.items()]
         if isinstance(value, type):  # what is raised
-            name = value.__name__
-            if vars(builtins).get(name) is not value:
+            if not raising.is_known(value):
                 raise Untold
-            return "type", name
+            return "type", value.__module__, value.__name__
         if kind is slice:
             return "slice", [*map(self._param, (value.start, value.stop, value.step))]
         if isinstance(value, np.dtype):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import builtins
 import hashlib
+import importlib
+import sys
 
 from tapenet.llvm import toolchain
 from tapenet.llvm.loops import Code
@@ -39,25 +40,34 @@ def write(code: Code, wrong: str, error: type[Exception], text: str, status: str
         error, text: what is raised.
         status: the pointer to the status.
     """
-    toolchain.symbols[f"py_{error.__name__}"] = id(error)
+    symbol = f"py_{error.__name__}"
+    toolchain.symbols[symbol] = id(error)
+    if is_known(error):
+        toolchain.origins[symbol] = __name__, "declare", error.__module__, error.__name__
     letters = text.encode() + b"\0"
     name = f"@text_{hashlib.sha256(letters).hexdigest()[:16]}"
     quoted = "".join(chr(c) if 32 <= c < 127 and c not in b'"\\' else f"\\{c:02X}" for c in letters)
     code.declares |= {
         f'{name} = private constant [{len(letters)} x i8] c"{quoted}"',
-        f"@py_{error.__name__} = external global i8",
+        f"@{symbol} = external global i8",
         *locked("void", "PyErr_SetString", "ptr %a, ptr %b"),
     }
     stop, following = code.label(), code.label()
     code.line(f"  br i1 {wrong}, label %{stop}, label %{following}")
     code.begin(stop)
-    code.line(f"  call void @tn_PyErr_SetString(ptr @py_{error.__name__}, ptr {name})")
+    code.line(f"  call void @tn_PyErr_SetString(ptr @{symbol}, ptr {name})")
     code.line(f"  store i64 1, ptr {status}")
     code.line("  ret void")
     code.begin(following)
 
 
-def named(symbol: str) -> bool:
-    """Whether code may raise an error by this name from now on, in any process: it is one of Python's own."""
-    error = getattr(builtins, symbol.removeprefix("py_"), None) if symbol.startswith("py_") else None
-    return error is not None and toolchain.symbols.setdefault(symbol, id(error)) == id(error)
+def is_known(error: type) -> bool:
+    """Whether any process finds an error by its name: it is one of Python's, NumPy's or tapenet's own."""
+    module = error.__module__
+    ours = module.partition(".")[0] in ("builtins", "numpy", "tapenet")
+    return ours and getattr(sys.modules.get(module), error.__name__, None) is error
+
+
+def declare(module: str, name: str) -> None:
+    """Have code raise an error, one that is known."""
+    toolchain.symbols[f"py_{name}"] = id(getattr(importlib.import_module(module), name))
