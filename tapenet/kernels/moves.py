@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.kernels.blocks import counted, every, interleave, kind, move, planes, turn
+from tapenet.kernels.blocks import counted, every, interleave, kind, move, pieces, planes, turn
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.constants import zeros as zeros
 from tapenet.llvm import rehearsal
@@ -215,6 +216,63 @@ def _patches(
                 for b in range(kernel[1]):
                     every(k, row.moved(b * n), lines.moved(0, 0, b).shaped(1), out[1], stride[1], n)
     return k.shared()
+
+
+def from_columns(columns: np.ndarray, found: np.ndarray, windows: tuple[tuple[int, int, int], ...]) -> None:
+    """Write to found (channels, three spatial axes, batch) for each place the sum of what windows that see it have there in
+    columns (channels, kernel, places, batch). `windows` are stride, dilation and the border in front, along each spatial axis.
+    Both arrays are in C order."""
+    run = _from_columns(columns.shape[1:], found.shape[1:-1], windows, found.dtype.char)
+    run(len(found), DENSE * columns.size, columns, found)
+
+
+@factory(128)
+def _from_columns(
+    columns: tuple[int, ...], sizes: tuple[int, ...], windows: tuple[tuple[int, int, int], ...], char: str
+) -> Shared:  # fmt: skip
+    k = Kernel("from_columns", char)
+    kernel, out, n = columns[:3], columns[3:6], columns[6]
+    seen = k.array(1, math.prod(kernel), *out[:2], out[2] * n)
+    found = k.array(1, *sizes[:2], sizes[2] * n)
+    begin, end = k.range()
+
+    def add(source: Array, target: Array, count: int) -> None:
+        if count == 1:
+            target.store(target.load() + source.load())
+            return
+        for at, vectors, rest in pieces(k, count, 4):
+            for v in range(vectors):
+                place, some = at + v * k.lanes, rest if v == vectors - 1 else None
+                before, more = (a.load(place, lanes=k.lanes, count=some) for a in (target, source))
+                target.store(before + more, place, count=some)
+
+    for c in k.turns(end, begin):
+        move(k, None, found.part(c).shaped(1), math.prod(sizes) * n)
+        for number, tap in enumerate(itertools.product(*map(range, kernel))):
+            (d, deep, to_d), (h, high, to_h), (w, wide, to_w) = (
+                _reached(tap[axis] * gap - before, step, out[axis], sizes[axis])
+                for axis, (step, gap, before) in enumerate(windows)
+            )
+            if not min(deep, high, wide):
+                continue
+            (by_d, by_h, by_w) = (step for step, _, _ in windows)
+            for i in k.turns(deep):
+                for j in k.turns(high):
+                    source = seen.moved(c, number, i + d, j + h, w * n).shaped(1)
+                    target = found.moved(c, i * by_d + to_d, j * by_h + to_h, to_w * n).shaped(1)
+                    if by_w == 1:
+                        add(source, target, wide * n)
+                        continue
+                    for x in k.turns(wide):
+                        add(source.moved(x * n), target.moved(x * (by_w * n)), n)
+    return k.shared()
+
+
+def _reached(offset: int, step: int, windows: int, size: int) -> tuple[int, int, int]:
+    """Of so many windows that see place i * step + offset: the first that sees one of so many, how many do, and its place."""
+    first = max(0, -(offset // step))
+    number = max(0, min(windows, -(-(size - offset) // step)) - first)
+    return first, number, first * step + offset
 
 
 def copied(source: np.ndarray, target: np.ndarray) -> None:

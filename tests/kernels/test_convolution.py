@@ -370,7 +370,7 @@ def test_windows_that_do_not_overlap(
     axes: int, size: Any, kernel: Any, stride: Any, batch: int, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """What they see is brought together for the gradient by weights, and that by it back where they see all. Forward it is
-    gathered from where it lies, but of one image where that pays."""
+    gathered from where it lies, or of one image copied where that pays."""
     linear, calls = importlib.import_module("tapenet.kernels.linear"), []
     made = linear.panelled
     monkeypatch.setattr(linear, "panelled", lambda *args: calls.append(args[3:]) or made(*args))  # type: ignore[func-returns-value]
@@ -381,6 +381,27 @@ def test_windows_that_do_not_overlap(
     whole = np.broadcast_to(stride, axes).tolist() == list(kernel) and not any(np.mod(size, kernel))
     copied = batch == 1 and (size, kernel) != ((14, 38), (2, 2))
     assert calls == [*[()] * copied, *[("left",)] * whole, ("right",)]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (1, (150,), 1, (1, 40, 1), (2,), (1, 0, 1)),
+        (2, (9, 8), 3, (3, 60, 1), (3, 3), (1, 1, 1)),
+        (2, (9, 11), 1, (2, 40, 1), (3, 2), ((2, 3), ((0, 1), (2, 0)), (1, 2))),
+        (2, (2, 2), 16, (1, 64, 1), (5, 5), (1, 4, 1)),  # some windows see borders alone
+        (3, (3, 4, 5), 2, (1, 40, 1), (2, 2, 2), (1, (0, 1, 1), 1)),
+    ],
+)
+def test_gradients_by_few_channels_are_added_up_from_columns(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves, calls = importlib.import_module("tapenet.kernels.moves"), []
+    made = moves.from_columns
+    monkeypatch.setattr(moves, "from_columns", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(importlib.import_module("tapenet.kernels.linear"), "wide", lambda: True)
+    for name in ("WORTH", "LARGE"):
+        monkeypatch.setattr(kernel_dispatch, name, 0)
+    check(*case, "f")
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("wide", [True, False])
