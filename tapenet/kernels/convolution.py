@@ -194,7 +194,7 @@ def weight_sums(x: np.ndarray, found: np.ndarray, y: np.ndarray, shape: Shape) -
     would read what lies in the other's cache. They share the outputs elsewhere."""
     rows, cost = _rows(shape), shape.multiply_adds
     number = parts(rows, cost, 2 * found.size)  # a vector for each number comes down to it too
-    run, offsets = _weight_sums(shape, x.dtype.char, number > 1)
+    run, offsets = _weight_sums(shape, x.dtype.char, number > 1), _offsets(shape)
     if number > 1:
         sums = aligned((number, *found.shape), found.dtype)
         run(rows, cost, x, sums, y, lasting(offsets), parts=number)
@@ -216,9 +216,14 @@ def _weight_tile(shape: Shape) -> tuple[int, int, int]:
 
 
 @functools.lru_cache(maxsize=256)
-def _weight_sums(shape: Shape, char: str, by_rows: bool) -> tuple[Shared, np.ndarray]:
-    """The kernel, and where taps are in memory. The range is that of the rows, and each part has sums of its own; or that of
-    blocks of outputs."""
+def _offsets(shape: Shape) -> np.ndarray:
+    """Where taps are in memory."""
+    return np.array([shape.offset(tap) for tap in shape.taps], np.int64)
+
+
+@factory(256)
+def _weight_sums(shape: Shape, char: str, by_rows: bool) -> Shared:
+    """The range is that of the rows, and each part has sums of its own; or that of blocks of outputs."""
     k = Kernel("weight_sums", char, vectors=shape.outs > shape.groups)
     x, found, y = _arrays(k, shape, by_rows)
     offsets = [shape.offset(tap) for tap in shape.taps]
@@ -240,7 +245,7 @@ def _weight_sums(shape: Shape, char: str, by_rows: bool) -> tuple[Shared, np.nda
                 for t, taps in _taps(k, known, offsets, wide):
                     _add_products(k, shape, source, found.moved(o, c, t), y.moved(o, d, h), rows,
                                   (height, number), taps, again)  # fmt: skip
-    return k.shared(), np.array(offsets, np.int64)
+    return k.shared()
 
 
 def _taps(k: Kernel, known: Array, offsets: list[int], wide: int) -> Iterator[tuple[Index, Sequence[Index]]]:

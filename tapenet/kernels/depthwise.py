@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.kernels.blocks import blocks, even, interleave, move, pieces, planes
+from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
@@ -222,6 +223,24 @@ def _tile(shape: Shape, lanes: int) -> tuple[int, int]:
 @functools.lru_cache(maxsize=512)
 def _sums(shape: Shape, char: str) -> tuple[Shared, int, int]:
     """The kernel, and the bytes of an image and of the lines of a block of rows."""
+    itemsize, spread = np.dtype(char).itemsize, shape.axes[1].spread
+    most, _, pitch = _block(shape, char)
+    return _sum_kernel(shape, char), _room(shape, char), most * spread * pitch * itemsize if spread > 1 else 64
+
+
+def _block(shape: Shape, char: str) -> tuple[int, int, int]:
+    """Rows and vectors of the result that are computed at once, and the numbers of a line."""
+    lanes = registers().bytes // np.dtype(char).itemsize
+    tall, wide = shape.axes
+    rows, vectors = _tile(shape, lanes)
+    if _held(shape, char):
+        rows = max(f.number for f in tall.phases)
+    run = -(-wide.target // wide.spread) * shape.batch
+    return rows, vectors, -(-run // lanes) * lanes
+
+
+@factory(512)
+def _sum_kernel(shape: Shape, char: str) -> Shared:
     k = Kernel("depthwise", char)
     tall, wide = shape.axes
     n, taps = shape.batch, math.prod(shape.kernel)
@@ -229,11 +248,7 @@ def _sums(shape: Shape, char: str) -> tuple[Shared, int, int]:
     bias, out = k.array(shape.channels), k.array(shape.channels, tall.target, wide.target * n)
     image, lines = k.scratch(1), k.scratch(1)
     begin, end = k.range()
-    run = -(-wide.target // wide.spread) * n
-    pitch = -(-run // k.lanes) * k.lanes
-    most, across = _tile(shape, k.lanes)
-    if _held(shape, char):
-        most = max(f.number for f in tall.phases)
+    most, across, pitch = _block(shape, char)
     for c, source in _images(k, shape, x, image, begin, end):
         start = k.spread(bias.load(c), k.lanes)
         for rows in tall.phases:
@@ -254,8 +269,7 @@ def _sums(shape: Shape, char: str) -> tuple[Shared, int, int]:
                     for r in range(high):
                         to = target.shaped(1).moved(r * tall.spread * wide.target * n)
                         interleave(k, line.part(r), to, wide.target, wide.spread, n)
-    itemsize = k.dtype.itemsize
-    return k.shared(), _room(shape, char), most * wide.spread * pitch * itemsize if wide.spread > 1 else 64
+    return k.shared()
 
 
 def _added(
@@ -305,6 +319,11 @@ def _added(
 @functools.lru_cache(maxsize=512)
 def _weight_sums(shape: Shape, char: str) -> tuple[Shared, int]:
     """The kernel, and the bytes of an image."""
+    return _weight_kernel(shape, char), _room(shape, char)
+
+
+@factory(512)
+def _weight_kernel(shape: Shape, char: str) -> Shared:
     k = Kernel("depthwise_weights", char)
     tall, wide = shape.axes
     n = shape.batch
@@ -336,4 +355,4 @@ def _weight_sums(shape: Shape, char: str) -> tuple[Shared, int]:
                             total.set(left * right + total.value)
                 for total, (tap, *_) in zip(totals, some, strict=True):
                     found.store(found.load(c, tap) + k.total(total.value), c, tap)
-    return k.shared(), _room(shape, char)
+    return k.shared()
