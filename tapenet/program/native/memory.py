@@ -7,9 +7,12 @@ nothing reads the old value any more.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
+
+import numpy as np
 
 from tapenet.kernels import LARGE, LINE, PAGE
 from tapenet.program.c_rows import CALLS
@@ -277,8 +280,8 @@ class Memory:
             if value in self.stored and value not in self._buffers:
                 born[at].append(value)
                 dying[max(last.get(value, at), at)].append(value)
-        free: list[tuple[int, int]] = []  # (offset, bytes)
-        held: dict[Value, tuple[int, int]] = {}
+        blocks: list[_Block] = []
+        held: dict[Value, _Block] = {}
         for at in range(end):
             entry = self.entries[at]
             leaving = [old for old in dying[at] if defined[old] != at]
@@ -288,25 +291,22 @@ class Memory:
                     self._buffers[value] = Cell(len(self._buffers), max(value.nbytes, 1))
                     continue
                 self.unshared_bytes += size
-                place = self._inherit(entry, value, leaving, held, size)
-                if place is None:
-                    place = _take(free, size)
-                if place is None:
-                    first = _up(self.arena_bytes, _begins(size))
-                    if first > self.arena_bytes:
-                        _give(free, (self.arena_bytes, first - self.arena_bytes))
-                    place = (first, size)
-                    self.arena_bytes = first + size
-                held[value] = place
-                self._buffers[value] = Arena(place[0])
+                block = self._inherit(entry, value, leaving, held, size)
+                if block is None:
+                    block = _Block(size, at, end)
+                    blocks.append(block)
+                held[value] = block
+                block.values.append(value)
             for value in dying[at]:
                 if value in held:
-                    _give(free, held.pop(value))
+                    held.pop(value).last = at
+        self.arena_bytes = _place(blocks)
+        self._buffers |= {value: Arena(block.offset) for block in blocks for value in block.values}
 
     def _inherit(
-        self, entry: Entry, value: Value, leaving: Iterable[Value], held: dict[Value, tuple[int, int]], size: int
-    ) -> tuple[int, int] | None:
-        """The place of an operand that is read here for the last time, if the value may be written over it."""
+        self, entry: Entry, value: Value, leaving: Iterable[Value], held: dict[Value, _Block], size: int
+    ) -> _Block | None:
+        """The block of an operand that is read here for the last time, if the value may be written over it."""
         if isinstance(entry, Kernel):
             if value.shape != entry.domain:
                 return None
@@ -315,7 +315,7 @@ class Memory:
         for old in leaving:
             if old not in held or old.nbytes != value.nbytes or old.dtype.itemsize != value.dtype.itemsize:
                 continue
-            if held[old][1] == size and self._overwrites(entry, old, value):
+            if held[old].size == size and self._overwrites(entry, old, value):
                 return held.pop(old)
         return None
 
@@ -404,22 +404,47 @@ def _begins(size: int) -> int:
     return PAGE if size >= LARGE else LINE
 
 
-def _take(free: list[tuple[int, int]], size: int) -> tuple[int, int] | None:
-    """The smallest free place that is large enough; what is left of it stays free."""
-    for offset, room in sorted(free, key=lambda place: place[1]):
-        first, end = _up(offset, _begins(size)), offset + room
-        if first + size <= end:
-            free.remove((offset, room))
-            free += [(a, b - a) for a, b in ((offset, first), (first + size, end)) if a < b]
-            return first, size
-    return None
+class _Block:
+    """A part of the arena: its size, where it begins, and the values that lie there one after another, from the first entry
+    that needs one of them to the last."""
+
+    def __init__(self, size: int, first: int, last: int) -> None:
+        self.size, self.offset, self.first, self.last = size, 0, first, last
+        self.values: list[Value] = []
 
 
-def _give(free: list[tuple[int, int]], place: tuple[int, int]) -> None:
-    """Return a place, merged with free neighbours."""
-    offset, size = place
-    for other in list(free):
-        if other[0] + other[1] == offset or offset + size == other[0]:
-            free.remove(other)
-            offset, size = min(offset, other[0]), size + other[1]
-    free.append((offset, size))
+#: Blocks that are placed among all others; those of a program with more of them that are smaller follow each other by size.
+SEARCHED = 1000
+
+
+def _place(blocks: list[_Block]) -> int:
+    """Say where blocks begin, and how many bytes they take together. The largest is placed first, each as far in front as it
+    fits: so large ones of one size follow each other in the same place, which is in the caches, and what is small lies around
+    them. In the order of the entries a small network's step takes 3.4 MB in place of 2.1."""
+    total = 0
+    blocks = sorted(blocks, key=lambda block: -block.size)
+    placed = np.empty((4, SEARCHED), np.int64)  # of each block: first and last entry, where it begins and ends
+    for count, block in enumerate(blocks[:SEARCHED]):
+        firsts, lasts, begins, ends = placed[:, :count]
+        beside = (firsts <= block.last) & (lasts >= block.first)
+        block.offset, to = 0, _begins(block.size)
+        for begin, end in sorted(zip(begins[beside].tolist(), ends[beside].tolist(), strict=True)):
+            if block.offset + block.size <= begin:
+                break
+            block.offset = max(block.offset, _up(end, to))
+        end = block.offset + block.size
+        placed[:, count] = block.first, block.last, block.offset, end
+        total = max(total, end)
+    held: list[tuple[int, int, int]] = []  # last entry, size, where it begins
+    free: dict[int, list[int]] = {}
+    for block in sorted(blocks[SEARCHED:], key=lambda block: block.first):
+        while held and held[0][0] < block.first:
+            _, size, begin = heapq.heappop(held)
+            free.setdefault(size, []).append(begin)
+        if free.get(block.size):
+            block.offset = free[block.size].pop()
+        else:
+            block.offset = _up(total, _begins(block.size))
+            total = block.offset + block.size
+        heapq.heappush(held, (block.last, block.size, block.offset))
+    return total

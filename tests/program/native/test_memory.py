@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,8 @@ pytest.importorskip("llvmlite")
 
 from tapenet.kernels import LARGE, LINE, PAGE
 from tapenet.program.native import Runner
-from tapenet.program.native.memory import Arena, Memory, _dense, _give, _take, members
+from tapenet.program.native import memory as native_memory
+from tapenet.program.native.memory import Arena, Memory, _Block, _dense, _place, members
 from tapenet.program.native.module import Module
 from tests.compiler.lowered import program_of
 from tests.program.native.generate import Loops, Rows
@@ -169,24 +169,18 @@ def test_what_is_written_to_in_part_keeps_its_place() -> None:
         assert memory.arena_bytes == 2 * 6 * 8 * 4
 
 
-def test_places_are_taken_where_they_fit_best_and_merge_when_they_are_given_back() -> None:
-    free = [(0, 256), (512, 128), (1024, 64)]
-    assert _take(free, 128) == (512, 128)
-    assert _take(free, 64) == (1024, 64)
-    assert _take(free, 64) == (0, 64)
-    assert _take(free, 512) is None
-    assert free == [(64, 192)]
-    for place in ((1024, 64), (0, 64), (256, 768)):
-        _give(free, place)
-    assert free == [(0, 1088)]
+def test_the_largest_are_placed_first_and_others_around_them() -> None:
+    """By size and entries: what is needed between two large values is beside neither, whichever comes first."""
+    large, small, other, late = _Block(512, 0, 1), _Block(64, 1, 5), _Block(448, 2, 3), _Block(512, 4, 5)
+    assert _place([large, small, other, late]) == 576
+    assert [block.offset for block in (large, small, other, late)] == [0, 512, 0, 0]
 
 
 def test_large_places_begin_with_a_page() -> None:
-    """What is left before and behind them stays free, in new memory too."""
-    free = [(64, PAGE + LARGE + 64)]
-    assert _take(free, LARGE) == (PAGE, LARGE)
-    assert free == [(64, PAGE - 64), (PAGE + LARGE, 128)]
-    assert _take(free, LARGE) is None
+    """What is left before and behind them is used."""
+    blocks = [_Block(64, 0, 2), _Block(LARGE + 64, 0, 1), _Block(LARGE + 64, 1, 2)]
+    assert _place(blocks) == PAGE + 2 * LARGE + 64
+    assert [block.offset for block in blocks] == [LARGE + 64, 0, LARGE + PAGE]
     b = Build()
     x, w = b.input(1, 16), b.input(16, 1)
     y, z = b.input(256, 256), b.input(256, 256)
@@ -196,24 +190,25 @@ def test_large_places_begin_with_a_page() -> None:
     given = [array(*shape) for shape in ((1, 16), (16, 1), (256, 256), (256, 256))]
     memory = assert_native(program, *given).module.memory
     assert_apart(memory)
-    assert memory.arena_bytes == PAGE + 2 * LARGE  # the small product comes first
+    assert memory.arena_bytes == 2 * LARGE  # the small product is done before the second
 
 
-def test_places_do_not_overlap() -> None:
+@pytest.mark.parametrize("searched", [1000, 50])
+def test_places_do_not_overlap(searched: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_memory, "SEARCHED", searched)
     rng = np.random.default_rng(0)
-    free, taken = [(0, 64 * 50)], []
-    for _ in range(500):
-        if rng.random() < 0.5 and taken:
-            _give(free, taken.pop(int(rng.integers(len(taken)))))
-        else:
-            place = _take(free, 64 * int(rng.integers(1, 8)))
-            taken += [place] if place is not None else []
-        spans = sorted([*free, *taken])
-        assert sum(n for _, n in spans) == 64 * 50
-        assert all(a + n == b for (a, n), (b, _) in itertools.pairwise(spans))
-    for place in taken:
-        _give(free, place)
-    assert free == [(0, 64 * 50)]
+    blocks = []
+    for _ in range(200):
+        first = int(rng.integers(100))
+        blocks.append(_Block(64 * int(rng.integers(1, 8)), first, first + int(rng.integers(20))))
+    total = _place(blocks)
+    for i, a in enumerate(blocks):
+        assert 0 <= a.offset <= total - a.size
+        for b in blocks[:i]:
+            if a.first <= b.last and b.first <= a.last:
+                assert a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
+    needed = max(sum(b.size for b in blocks if b.first <= at <= b.last) for at in range(120))
+    assert needed <= total < (1.2 if searched > len(blocks) else 2) * needed
 
 
 def test_dense_strides() -> None:
