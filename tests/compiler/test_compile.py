@@ -658,6 +658,47 @@ def test_who_holds_a_gradient_sees_what_becomes_of_it_as_in_eager(compiled: Comp
                 np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-14)
 
 
+def test_a_gradient_from_before_a_body_that_adds_to_it_is_refused_there() -> None:
+    w, x = tn.tensor([1.0, 2.0], requires_grad=True), np.array([3.0, 4.0])
+
+    def taken(held: Any) -> Any:
+        def adds(x: Any) -> Any:
+            kept = held(w.grad) * x
+            (w * w * x).sum().backward()
+            return kept
+
+        return adds
+
+    def late(x: Any) -> Any:
+        held = w.grad.detach()
+        return tn.cond(x.sum() > 0, lambda x: ((w * w * x).sum().backward(), x * held)[1], lambda x: x, x)
+
+    def early(x: Any) -> Any:  # what a branch reads before it adds to it is right
+        held = w.grad
+        return tn.cond(x.sum() > 0, taken(lambda _: held), lambda x: x, x) + w.grad
+
+    def turns(x: Any) -> Any:
+        held = w.grad
+        return tn.fori(0, 2, lambda _, c: c + taken(lambda _: held)(x), x)
+
+    def copied(x: Any) -> Any:
+        held = w.grad.copy()
+        return tn.fori(0, 2, lambda _, c: c + taken(lambda g: held + g)(x), x)
+
+    for f in (early, copied, late, turns):
+        w.grad = np.ones(2)
+        (w * 3).sum().backward()
+        if f in (late, turns):
+            with pytest.raises(
+                tn.CaptureError, match=r"reads h, which changes with it: read w\.grad inside of the body"
+            ):
+                tn.compile(f, backend="numpy")(x)
+        else:
+            expected = f(tn.tensor(x))
+            w.grad = np.full(2, 4.0)
+            np.testing.assert_allclose(tn.compile(f, backend="numpy")(x).data, expected.data, rtol=1e-12)
+
+
 @backends
 def test_accumulation_over_calls_then_a_step(compiled: Compile) -> None:
     nets = [nn.Linear(3, 3) for _ in range(2)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -95,6 +95,8 @@ class Body(Capture):
         self.written: list[Tensor] = []
         #: The gradients of leaves that the run changed, as it left them.
         self.left: dict[Leaf, Tensor | None] = {}
+        #: The gradients from before that the run has added to, and after how many nodes.
+        self.added: dict[Leaf, tuple[Tensor, int]] = {}
         #: What the gradient of each result flows to.
         self.ends: list[Node | None] = []
         self._replay: Replay | None = None
@@ -144,6 +146,7 @@ class Body(Capture):
                     leaf.grad = stand_in
                 results = list(function(stand_ins[: len(given)]))
                 self.values.settle()
+                self._check_handles(results, entering)
                 self.left = {
                     leaf: leaf.grad
                     for leaf, use in self.grads.items()
@@ -161,6 +164,29 @@ class Body(Capture):
         inner = {name for node in self.nodes for body in bodies(node) for name in body.effects}
         self.effects = tuple(sorted(inner | {n.op.name for n in self.nodes if n.op.alters and not bodies(n)}))
         self.random = any(is_random(node) for node in self.nodes)
+
+    def changes_grad(self, leaf: Leaf, made: Any, by: str = "backward()") -> bool:
+        use = self._use(leaf)
+        if made._node is None and use.before is not None and not use.replaced:
+            self.added.setdefault(leaf, (use.before, len(self.nodes)))
+        return super().changes_grad(leaf, made, by)
+
+    def _check_handles(self, results: Sequence[Tensor], entering: Collection[Leaf]) -> None:
+        """Raise if a gradient from before is read by a handle from outside, which sees what is added to it. In the body of a
+        loop (`entering`) also before it is added to: that was done in the turn before.
+
+        Raises:
+            CaptureError: says what to write.
+        """
+        for leaf, (before, first) in self.added.items():
+            calls = [node.call or {} for node in self.nodes[0 if leaf in entering else first :]]
+            read = [*elements(calls, Traced), *(Traced(t, t._trace, t._data) for t in results)]
+            found = [t for t in read if isinstance(t, Traced) and t.node is before._trace]
+            if any(t.node is not None or t.data is before._data for t in found):
+                raise CaptureError(
+                    f"{user_line()}: the body of a loop or branch adds to a gradient that was read before it, h = w.grad, and "
+                    "reads h, which changes with it: read w.grad inside of the body, or a copy from before it, w.grad.copy()"
+                )
 
     def touch(self, tensor: Tensor) -> None:
         super().touch(tensor)
