@@ -43,6 +43,9 @@ SIDE, LINES = 4, 12
 #: Rows up to which the gradient of weights, of so many at least, is made of outer products: BLAS packs both operands, panels
 #: write runs of 256 bytes. 4 rows and (512, 512) take 0.35 of BLAS's time, 16 rows and (1024, 1024) or (768, 3072) half.
 THIN, WEIGHTS = 32, 1 << 17
+#: Weights from which that of one row is: (48, 1152) and (784, 512) take 0.35 of the time of NumPy's multiplication, (100, 100)
+#: 1.1.
+ONE = 1 << 15
 #: Of outer products: rows of the result and vectors in a tile, and bytes of g that are copied to be read again for each.
 OUTER, ACROSS, COPIED = 6, 4, 1 << 16
 #: Rows that the gradient of the weights takes at a time, so that they stay in the second level cache.
@@ -69,9 +72,14 @@ def takes(product: str, n: int, inputs: int, outputs: int, itemsize: int = 4) ->
     if product == "product":
         few = _streams(n, inputs, outputs)
     else:
-        thin = product == "weight_grad" and 1 < n <= THIN and weights >= WEIGHTS
-        few = thin and (outputs >= NARROW or weights <= LARGEST)
+        thin = product == "weight_grad" and 1 < n <= THIN and weights >= WEIGHTS and weights <= LARGEST
+        few = thin or (product == "weight_grad" and _outer_pays(n, inputs, outputs))
     return few or (n >= LEAST[product] and work >= WORTH and weights <= LARGEST)
+
+
+def _outer_pays(n: int, inputs: int, outputs: int) -> bool:
+    """Whether the gradient of weights is made of outer products."""
+    return 0 < n <= THIN and inputs * outputs >= (ONE if n == 1 else WEIGHTS) and outputs >= NARROW
 
 
 def _streams(n: int, inputs: int, outputs: int) -> bool:
@@ -184,7 +192,7 @@ def weight_grad(x: np.ndarray, g: np.ndarray) -> np.ndarray:
     if not n:
         return np.zeros((inputs, outputs), x.dtype)
     found = aligned((inputs, outputs), x.dtype)
-    if 1 < n <= THIN and inputs * outputs >= WEIGHTS and outputs >= NARROW:
+    if _outer_pays(n, inputs, outputs):
         run = _outer(n, outputs % NARROW, COPIED // (n * x.itemsize), x.dtype.char)
         run(inputs, _cost(n, inputs, outputs, x.itemsize), x, g, found, inputs, outputs)
         return found

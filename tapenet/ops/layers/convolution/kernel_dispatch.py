@@ -20,6 +20,8 @@ WORTH = 100_000
 #: Channels from which the taps of a sum see places beside x, where its weights, which are brought into their order, are fewer
 #: numbers than a copy of x within borders: 128-128 channels on 64 images of 8 x 8, 3 x 3, stride 2, take 0.85 of the time so.
 BEYOND = 32
+#: Weights of one place below which to ask for an outer product takes longer than it saves.
+ASKED = 20_000
 #: Columns up to which an input's gradient is made of a product, and numbers of the output's gradient from which it is.
 NARROW, LARGE = 32, 1 << 17
 
@@ -135,6 +137,8 @@ def add_bias(out: Array, bias: Array, axes: int, work: int) -> bool:
 
 def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
+    if p.work >= ASKED and p.alone and p.places == p.groups == 1 and (outer := _outer(x, y, p)) is not None:
+        return outer
     made = _kernels(x, y, p)
     if made is None:
         return None
@@ -173,6 +177,15 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
         direct.weight_sums(x, some, y, shape)
         moves.put_taps(some, taps, flat)
     return found
+
+
+def _outer(x: Array, y: Array, p: Plan) -> Array | None:
+    """The gradient by the weights of one place."""
+    linear = kernels.use("linear") if kernels.fit(x, y) and kernels.on() else None
+    if linear is None or not linear.takes("weight_grad", 1, p.outs, p.width):
+        return None
+    found: Array = linear.weight_grad(*(np.ascontiguousarray(a).reshape(1, -1) for a in (y, x)))
+    return found.reshape(p.outs, p.channels, *p.kernel)
 
 
 def _kernels(a: Array, b: Array, p: Plan) -> tuple[ModuleType, ModuleType, ModuleType, ModuleType] | None:
