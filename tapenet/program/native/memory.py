@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from tapenet.program.native.callbacks import calls_back
 from tapenet.program.native.draws import draws
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.primitives import Spec
-from tapenet.typing import Shape
+from tapenet.typing import Array, Shape
+
+#: A number, or an array of them.
+Whole = TypeVar("Whole", int, Array)
 
 #: What may find an index out of bounds.
 INDEXING = ("take", "index", "put", "scatter_add", "add_at", "add_rows")
@@ -394,8 +397,8 @@ def _dense(shape: Shape, strides: Shape) -> bool:
     return True
 
 
-def _up(number: int, to: int) -> int:
-    """A number, rounded up to a multiple."""
+def _up(number: Whole, to: int) -> Whole:
+    """A number, or numbers, rounded up to a multiple."""
     return -(-number // to) * to
 
 
@@ -413,7 +416,8 @@ class _Block:
         self.values: list[Value] = []
 
 
-#: Blocks that are placed among all others; those of a program with more of them that are smaller follow each other by size.
+#: Blocks that are placed among all others. Those of a program with more of them that are smaller share places with those of
+#: about their size.
 SEARCHED = 1000
 
 
@@ -427,24 +431,35 @@ def _place(blocks: list[_Block]) -> int:
     for count, block in enumerate(blocks[:SEARCHED]):
         firsts, lasts, begins, ends = placed[:, :count]
         beside = (firsts <= block.last) & (lasts >= block.first)
-        block.offset, to = 0, _begins(block.size)
-        for begin, end in sorted(zip(begins[beside].tolist(), ends[beside].tolist(), strict=True)):
-            if block.offset + block.size <= begin:
-                break
-            block.offset = max(block.offset, _up(end, to))
+        begins, ends = begins[beside], ends[beside]
+        order = np.argsort(begins)
+        # Gaps between those that are needed at the same time: each from where all in front of it end to where the next begins.
+        gaps = _up(np.maximum.accumulate(np.append(0, ends[order])), _begins(block.size))
+        fits = gaps + block.size <= np.append(begins[order], np.iinfo(np.int64).max)
+        block.offset = int(gaps[np.argmax(fits)])
         end = block.offset + block.size
         placed[:, count] = block.first, block.last, block.offset, end
         total = max(total, end)
-    held: list[tuple[int, int, int]] = []  # last entry, size, where it begins
+    rooms: dict[int, int] = {}  # by the three leading bits of sizes, the largest
+    for block in blocks[SEARCHED:]:
+        rooms.setdefault(_leading(block.size), block.size)
+    held: list[tuple[int, int, int]] = []  # last entry, room, where it begins
     free: dict[int, list[int]] = {}
     for block in sorted(blocks[SEARCHED:], key=lambda block: block.first):
         while held and held[0][0] < block.first:
-            _, size, begin = heapq.heappop(held)
-            free.setdefault(size, []).append(begin)
-        if free.get(block.size):
-            block.offset = free[block.size].pop()
+            _, room, begin = heapq.heappop(held)
+            free.setdefault(room, []).append(begin)
+        room = rooms[_leading(block.size)]
+        if free.get(room):
+            block.offset = free[room].pop()
         else:
-            block.offset = _up(total, _begins(block.size))
-            total = block.offset + block.size
-        heapq.heappush(held, (block.last, block.size, block.offset))
+            block.offset = _up(total, _begins(room))
+            total = block.offset + room
+        heapq.heappush(held, (block.last, room, block.offset))
     return total
+
+
+def _leading(size: int) -> int:
+    """The three leading bits of a size, the others 0."""
+    bits = max(size.bit_length() - 3, 0)
+    return size >> bits << bits

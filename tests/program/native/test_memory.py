@@ -211,6 +211,14 @@ def test_places_do_not_overlap(searched: int, monkeypatch: pytest.MonkeyPatch) -
     assert needed <= total < (1.2 if searched > len(blocks) else 2) * needed
 
 
+def test_small_places_are_used_again_by_other_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a program with many, as of a loop that is unrolled over sequences that grow."""
+    monkeypatch.setattr(native_memory, "SEARCHED", 50)
+    blocks = [_Block(64 * (i + 1), i, i + 1) for i in range(500)]
+    assert _place(blocks) < 20 * blocks[-1].size
+    assert _place([_Block(64 * 101, i, i + 1) for i in range(500)]) == 4 * 64 * 101  # none is larger than it need be
+
+
 def test_dense_strides() -> None:
     assert _dense((3, 4), (4, 1))
     assert _dense((3, 4), (1, 3))
