@@ -92,6 +92,9 @@ def test_gradients_by_weights_of_one_row_are_outer_products(monkeypatch: pytest.
     found = tn.conv2d_weight_grad(x[..., None, None], y[..., None, None], (48, 1152, 1, 1))
     np.testing.assert_array_equal(np.asarray(found)[..., 0, 0], y.T * x)
     assert len(calls) == 1  # the first has too few columns
+    nothing = np.zeros((1, 1152, 0, 1), "f")  # the place is one of the border
+    found = tn.conv2d_weight_grad(nothing, y[..., None, None], (48, 1152, 1, 1), padding=((1, 0), (0, 0)))
+    assert not np.any(found)
 
 
 @pytest.mark.usefixtures("chosen")

@@ -137,7 +137,8 @@ def add_bias(out: Array, bias: Array, axes: int, work: int) -> bool:
 
 def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
-    if p.work >= ASKED and p.alone and p.places == p.groups == 1 and (outer := _outer(x, y, p)) is not None:
+    one = p.work >= ASKED and p.alone and p.places == p.groups == 1 and not p.bordered  # one of a border has no numbers
+    if one and (outer := _outer(x, y, p)) is not None:
         return outer
     made = _kernels(x, y, p)
     if made is None:
