@@ -374,6 +374,7 @@ def _chain_there_and_back(x: tn.Tensor, count: int) -> None:
     y.backward(np.ones(1))
 
 
+@pytest.mark.usefixtures("no_garbage")  # whose finalizers would be counted
 def test_work_per_node_is_the_same_in_a_long_chain_as_in_a_short_one() -> None:
     """By lines that run, which are the same on any machine; `tests.benchmarks.chain` has the time, up to a million nodes."""
     _lines(10)  # what only the first chain does
