@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.program.called_ops import Hole
-from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value
+from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Value, rewrite
 from tapenet.program.passes import dead
 from tapenet.program.primitives import PRIMITIVES, Spec
 from tapenet.typing import Shape
@@ -428,9 +428,21 @@ def _branch(
         bodies = {n: _made(instruction.params[n], flags[1:], either, lanes.size)[0] for n in ("true", "false")}
         results = lanes.builder.several("branch", *args, **{**instruction.params, **bodies})
         return list(zip(results, either, strict=True))
-    # What nobody uses there is not kept to ask whether it is wrong (`checks`): it would be asked for all lanes.
-    ways = [zip(*lanes.run(dead.run(body), rest, flags[1:]), strict=True) for body in (true, false)]
+    ways = [zip(*lanes.run(unasked(body), rest, flags[1:]), strict=True) for body in (true, false)]
     return [(_chosen(lanes, condition, x, y), True) for x, y in zip(*ways, strict=True)]
+
+
+def unasked(program: Program) -> Program:
+    """A branch as it is for lanes that do not take it: what nobody uses, in functions that it applies too, is not kept to ask
+    whether it is wrong (`checks`)."""
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        new = {n: unasked(p) for n, p in instruction.params.items() if isinstance(p, Program)}
+        if instruction.name == "apply":
+            new = {"function": instruction.params["function"].unasked()}
+        return builder.several(instruction.name, *args, **{**instruction.params, **new}) if new else None
+
+    return dead.run(rewrite(program, change))
 
 
 def _chosen(lanes: Lanes, condition: Value, x: tuple[Value, bool], y: tuple[Value, bool]) -> Value:

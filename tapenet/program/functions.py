@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 
-from tapenet.program.batching import batch, drawing_ops
+from tapenet.program.batching import batch, drawing_ops, unasked
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Value, inline, rewrite
 from tapenet.program.keys import Keyed, key_of
 from tapenet.program.passes import simplify
@@ -45,6 +45,10 @@ class Function(Keyed):
     def batch(self, batched: Sequence[bool], size: int) -> Function:
         """The function of as many lanes, along the first axis of the inputs that are `batched` and of all outputs."""
         return Batched(self, tuple(batched), size)
+
+    def unasked(self) -> Function:
+        """The function for lanes that do not take the branch that it is in: see `batching.unasked`."""
+        return Unasked(self)
 
     @cached_property
     def ordered(self) -> bool:
@@ -132,6 +136,44 @@ class Batched(Function):
     def push(self, active: Sequence[int]) -> Program:
         flags = [*self.batched, *(self.batched[i] for i in sorted(active))]
         return batch(self.inner.push(active), flags, self.size, everything=True)[0]
+
+
+class Unasked(Function):
+    """A function of which what nobody uses is not asked whether it is wrong, nor in its derivatives, which are its own."""
+
+    def __init__(self, inner: Function) -> None:
+        self.inner = inner
+        self.name, self.inputs, self.outputs = inner.name, inner.inputs, inner.outputs
+
+    def key(self) -> Hashable:
+        return "unasked", key_of(self.inner)
+
+    @cached_property
+    def _program(self) -> Program:
+        return unasked(self.inner.program())
+
+    def program(self) -> Program:
+        return self._program
+
+    def unasked(self) -> Function:
+        return self
+
+    @cached_property
+    def draws(self) -> tuple[str, ...]:
+        return self.inner.draws
+
+    @property
+    def shown(self) -> Program:
+        return self.inner.shown
+
+    def pull(self, wanted: Sequence[int]) -> Program:
+        return unasked(self.inner.pull(wanted))
+
+    def push(self, active: Sequence[int]) -> Program:
+        return unasked(self.inner.push(active))
+
+    def batch(self, batched: Sequence[bool], size: int) -> Function:
+        return Unasked(self.inner.batch(batched, size))
 
 
 def _laned(spec: Spec, size: int) -> Spec:

@@ -334,7 +334,7 @@ def refuse(wrong: Any, error: type[Exception], text: str, array: Any = 0) -> Non
     if isinstance(wrong, Symbol):
         provided(wrong, wrong, error, text.format(low="...", high="..."))
     elif wrong:
-        raise error(text.format(low=f"{np.min(array):.3g}", high=f"{np.max(array):.3g}"))
+        raise error(text.format(low=f"{np.nanmin(array):.3g}", high=f"{np.nanmax(array):.3g}"))
 
 
 def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: DTypeLike | None) -> Symbol:

@@ -271,6 +271,30 @@ def test_what_a_loss_refuses_its_gradient_alone_refuses(
     slope(x, np.full(2, right))
 
 
+def test_a_loss_refuses_what_lies_beside_nan() -> None:
+    x, y = np.array([np.nan, -0.5]), np.array([0.0, 1.0])
+    compiled = tn.compile(tn.binary_cross_entropy, backend="numpy")
+    compiled(np.array([np.nan, 0.5]), y)
+    for loss in (tn.binary_cross_entropy, compiled):
+        with pytest.raises(ValueError, match=r"input runs from (-0.5 to -0.5|... to ...), but"):
+            loss(x, y)
+
+
+def test_a_loss_in_a_branch_asks_nothing_of_lanes_that_do_not_take_it() -> None:
+    def loss(x: Any) -> Any:
+        return tn.cond(x <= 1, lambda x: tn.binary_cross_entropy(x, x * 0), lambda x: x * 0, x)
+
+    for f in (loss, tn.grad(loss), tn.grad(tn.grad(loss)), lambda x: tn.jvp(loss, (x,), (x,))[1]):
+        lanes = tn.vmap(f)
+        compiled = tn.compile(lanes, backend="numpy")
+        for x in (np.array([0.5, 0.25]), np.array([0.5, 1.5])):
+            np.testing.assert_allclose(compiled(x).data, lanes(tn.tensor(x)).data, rtol=1e-12)
+    compiled = tn.compile(tn.vmap(lambda x: tn.binary_cross_entropy(x, x * 0)), backend="numpy")
+    compiled(np.array([0.5, 0.25]))
+    with pytest.raises(ValueError, match="but probabilities lie in"):
+        compiled(x)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_the_host_computes_and_what_is_written(backend: str) -> None:
     count = iter(range(10))

@@ -107,11 +107,10 @@ def _check_probabilities(input: Array, target: Array, weight: Array | None, redu
     _broadcasts("weight", weight, input)
     text = "input runs from {low} to {high}, but probabilities lie in [0, 1]: apply "
     text += "sigmoid first, or better use binary_cross_entropy_with_logits"
-    if isinstance(input, Symbol):  # one pass
-        beyond = np.any((input < 0) | (input > 1))
-    else:  # 0.6 of the time of NumPy's comparisons
-        beyond = np.min(input, initial=0) < 0 or np.max(input, initial=0) > 1
-    refuse(beyond, ValueError, text, input)
+    if isinstance(input, Symbol) or not (np.min(input, initial=0) >= 0 and np.max(input, initial=0) <= 1):
+        refuse(
+            np.any((input < 0) | (input > 1)), ValueError, text, input
+        )  # NumPy takes 0.6 of its time to ask as above
 
 
 def _bce_input(g: Array, input: Array, target: Array, weight: Array | None, reduction: str) -> Array:
