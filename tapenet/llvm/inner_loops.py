@@ -71,15 +71,23 @@ def inner_loop(ufunc: np.ufunc, types: str) -> InnerLoop | None:
     address = found.functions[place]
     if not address:
         return None
-    symbol = f"np_{ufunc.__name__}_{types.replace('->', '_').replace('?', 'truth')}"
-    homes = [m for m in _HOMES if getattr(sys.modules.get(m), ufunc.__name__, None) is ufunc]
-    origin = ("named_loop", homes[0], ufunc.__name__, types) if homes else ()
+    module = home(ufunc)
+    if not module:
+        return None
+    # NumPy and SciPy each have a log1p, and three more.
+    symbol = f"{module.replace('.', '_')}_{ufunc.__name__}_{types.replace('->', '_').replace('?', 'truth')}"
+    origin = "named_loop", module, ufunc.__name__, types
     _declare(symbol, address, f"declare void @{symbol}(ptr, ptr, ptr, ptr) nounwind\n", *origin)
     data = found.data[place] if found.data else None
     if not data:
         return InnerLoop(symbol, "null")
     _declare(f"{symbol}_data", data, f"@{symbol}_data = external global i8\n", *origin)
     return InnerLoop(symbol, f"@{symbol}_data")
+
+
+def home(ufunc: np.ufunc) -> str:
+    """The module in which any process finds a ufunc by its name; "" if it is in none that is known."""
+    return next((m for m in _HOMES if getattr(sys.modules.get(m), ufunc.__name__, None) is ufunc), "")
 
 
 def named_loop(module: str, name: str, types: str) -> InnerLoop | None:

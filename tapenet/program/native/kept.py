@@ -24,6 +24,7 @@ import numpy as np
 from tapenet import kernels
 from tapenet.kernels.constants import is_constant
 from tapenet.llvm import blas, sharing, toolchain, workers
+from tapenet.llvm.inner_loops import home
 from tapenet.llvm.processor import processor, processors
 from tapenet.llvm.sources import sources
 from tapenet.llvm.toolchain import Library, Piece
@@ -31,6 +32,7 @@ from tapenet.program.ir import Constant, Host, Input, Program, Reference, Value
 from tapenet.program.native import entry, raising
 from tapenet.program.native.outline import Outline, Segment
 from tapenet.program.primitives import ADDED
+from tapenet.program.ufunc_rows import UFUNCS
 from tapenet.typing import Array
 
 #: Instructions of a program at least that is kept: a shorter one is made as quickly.
@@ -209,8 +211,11 @@ class _Told:
         rows, numbers, number = self.rows, self._numbers, self._number
         rows.append(("begin", [*map(number, program.inputs)], [*map(number, program.hosts)]))
         for i in program.body:
-            if i.name in ADDED:
-                raise Untold  # it may be another one the next time
+            if i.name in ADDED:  # it may be another one the next time
+                ufunc = UFUNCS.get(i.name)
+                if ufunc is None or not home(ufunc):
+                    raise Untold
+                rows.append((home(ufunc), ufunc.__name__))
             args = [*map(number, i.args)]
             params = {name: self._param(p) for name, p in i.params.items()} if i.params else None
             rows.append((i.name, args, params, [(r.shape, _dtype(r.dtype)) for r in i.results]))

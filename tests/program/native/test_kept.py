@@ -159,7 +159,9 @@ t.kept.LEAST, t.sources.BEGUN = 1, float("inf")
 made = []
 t.making.Module = lambda program, **options: made.append(program) or t.Module(program, **options)
 step = tn.compile(tn.grad(tn.cross_entropy))
-factor = tn.compile(lambda a: np.sort(np.linalg.cholesky(a), axis=-1) @ np.linalg.eigvalsh(a)[..., None])
+factor = tn.compile(
+    lambda a: tn.special.gammaln(np.sort(np.linalg.cholesky(a), axis=-1) @ np.linalg.eigvalsh(a)[..., None])
+)
 for at in (0, 1):
     step(np.eye(3), np.array([0, 1, at]))
     found = factor(np.stack([np.eye(3) + at, np.eye(3)])).numpy().tobytes().hex()

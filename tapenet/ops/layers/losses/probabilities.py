@@ -107,10 +107,9 @@ def _check_probabilities(input: Array, target: Array, weight: Array | None, redu
     _broadcasts("weight", weight, input)
     text = "input runs from {low} to {high}, but probabilities lie in [0, 1]: apply "
     text += "sigmoid first, or better use binary_cross_entropy_with_logits"
+    # Extremes, which NumPy finds in 0.6 of the time of the comparisons, say enough where none is NaN.
     if isinstance(input, Symbol) or not (np.min(input, initial=0) >= 0 and np.max(input, initial=0) <= 1):
-        refuse(
-            np.any((input < 0) | (input > 1)), ValueError, text, input
-        )  # NumPy takes 0.6 of its time to ask as above
+        refuse(np.any((input < 0) | (input > 1)), ValueError, text, input)
 
 
 def _bce_input(g: Array, input: Array, target: Array, weight: Array | None, reduction: str) -> Array:
