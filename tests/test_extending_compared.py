@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 from tests.benchmarks.extending import wrong
@@ -19,6 +22,14 @@ AGAIN = {
     "jax": ["rounded"],
 }
 OUTDATED = "python -m tests.benchmarks.extending --write"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _jax_computes_as_before() -> Iterator[None]:
+    """JAX is told to compute in float64 there, which other tests do not expect."""
+    yield
+    if jax := sys.modules.get("jax"):
+        jax.config.update("jax_enable_x64", False)
 
 
 def cells(table: str) -> dict[str, dict[str, str]]:

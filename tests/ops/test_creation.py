@@ -122,10 +122,10 @@ def test_bases_between_numbers(axis: int, kind: Any) -> None:
 
 def test_against_jax() -> None:
     jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
     start, stop = positive(2), positive(2) + 1
     for name in ("linspace", "logspace", "geomspace"):
-        theirs = jax.grad(lambda a, b, n=name: (getattr(jax.numpy, n)(a, b, 4) ** 2).sum(), (0, 1))(start, stop)
+        with jax.enable_x64(True):
+            theirs = jax.grad(lambda a, b, n=name: (getattr(jax.numpy, n)(a, b, 4) ** 2).sum(), (0, 1))(start, stop)
         a, b = leaf(start), leaf(stop)
         (getattr(np, name)(a, b, 4) ** 2).sum().backward()
         np.testing.assert_allclose(a.grad.data, theirs[0], rtol=1e-9)

@@ -210,9 +210,9 @@ def test_against_torch(mode: str, theirs: str) -> None:
 )
 def test_against_jax(mode: str, options: Any) -> None:
     jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
     a = values(2, 3)
-    expected = jax.grad(lambda t: (jax.numpy.pad(t, 2, mode, **options) ** 2).sum())(a)
+    with jax.enable_x64(True):
+        expected = jax.grad(lambda t: (jax.numpy.pad(t, 2, mode, **options) ** 2).sum())(a)
     x = leaf(a)
     (np.pad(x, 2, mode, **options) ** 2).sum().backward()
     np.testing.assert_allclose(x.grad.data, expected, rtol=1e-10, atol=1e-12)
