@@ -225,12 +225,11 @@ def test_what_is_damaged_is_made_anew(what: str, made: list[Program], cache: Pat
 
 
 def test_what_this_process_alone_can_run_is_not_kept(cache: Path) -> None:
-    """What calls Python, and what calls a function of SciPy's by its address."""
-    for f in (lambda x: tn.asarray(x)[tn.asarray(x) > 0], lambda x: tn.special.j0(x) + 1):
-        compiled = tn.compile(f)
-        for _ in range(2):
-            compiled(np.ones((5, 4)))
-        assert len(compiled.variants) == 1
+    """What calls Python."""
+    compiled = tn.compile(lambda x: tn.asarray(x)[tn.asarray(x) > 0])
+    for _ in range(2):
+        compiled(np.ones((5, 4)))
+    assert len(compiled.variants) == 1
     assert not list(cache.glob("*.json"))
 
 
