@@ -72,8 +72,8 @@ def takes(product: str, n: int, inputs: int, outputs: int, itemsize: int = 4) ->
     if product == "product":
         few = _streams(n, inputs, outputs)
     else:
-        thin = product == "weight_grad" and 1 < n <= THIN and weights >= WEIGHTS and weights <= LARGEST
-        few = thin or (product == "weight_grad" and _outer_pays(n, inputs, outputs))
+        thin = 1 < n <= THIN and WEIGHTS <= weights <= LARGEST
+        few = product == "weight_grad" and (thin or _outer_pays(n, inputs, outputs))
     return few or (n >= LEAST[product] and work >= WORTH and weights <= LARGEST)
 
 

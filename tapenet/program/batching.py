@@ -428,18 +428,18 @@ def _branch(
         bodies = {n: _made(instruction.params[n], flags[1:], either, lanes.size)[0] for n in ("true", "false")}
         results = lanes.builder.several("branch", *args, **{**instruction.params, **bodies})
         return list(zip(results, either, strict=True))
-    ways = [zip(*lanes.run(unasked(body), rest, flags[1:]), strict=True) for body in (true, false)]
+    ways = [zip(*lanes.run(unchecked(body), rest, flags[1:]), strict=True) for body in (true, false)]
     return [(_chosen(lanes, condition, x, y), True) for x, y in zip(*ways, strict=True)]
 
 
-def unasked(program: Program) -> Program:
-    """A branch as it is for lanes that do not take it: what nobody uses, in functions that it applies too, is not kept to ask
-    whether it is wrong (`checks`)."""
+def unchecked(program: Program) -> Program:
+    """A branch without the checks of what nobody uses (`checks`), in functions that it applies too: it is computed for lanes
+    that do not take it as well, whose values it must not refuse."""
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        new = {n: unasked(p) for n, p in instruction.params.items() if isinstance(p, Program)}
+        new = {n: unchecked(p) for n, p in instruction.params.items() if isinstance(p, Program)}
         if instruction.name == "apply":
-            new = {"function": instruction.params["function"].unasked()}
+            new = {"function": instruction.params["function"].unchecked()}
         return builder.several(instruction.name, *args, **{**instruction.params, **new}) if new else None
 
     return dead.run(rewrite(program, change))

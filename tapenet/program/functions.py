@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 
-from tapenet.program.batching import batch, drawing_ops, unasked
+from tapenet.program.batching import batch, drawing_ops, unchecked
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Value, inline, rewrite
 from tapenet.program.keys import Keyed, key_of
 from tapenet.program.passes import simplify
@@ -46,9 +46,9 @@ class Function(Keyed):
         """The function of as many lanes, along the first axis of the inputs that are `batched` and of all outputs."""
         return Batched(self, tuple(batched), size)
 
-    def unasked(self) -> Function:
-        """The function for lanes that do not take the branch that it is in: see `batching.unasked`."""
-        return Unasked(self)
+    def unchecked(self) -> Function:
+        """The function in a branch that is computed for lanes that do not take it: see `batching.unchecked`."""
+        return Unchecked(self)
 
     @cached_property
     def ordered(self) -> bool:
@@ -95,21 +95,18 @@ class Given(Function):
         return self._program
 
 
-class Batched(Function):
-    """A function of many lanes. Its derivatives are the function's own, batched: so they follow the rules that ops state."""
+class Changed(Function):
+    """Another function (`inner`), its programs changed. A picture shows the other one."""
 
-    def __init__(self, inner: Function, batched: tuple[bool, ...], size: int) -> None:
-        self.inner, self.batched, self.size = inner, batched, size
-        self.name = inner.name
-        self.inputs = tuple(_laned(s, size) if b else s for s, b in zip(inner.inputs, batched, strict=True))
-        self.outputs = tuple(_laned(s, size) for s in inner.outputs)
+    inner: Function
 
-    def key(self) -> Hashable:
-        return key_of(self.inner), self.batched, self.size
+    def changed(self) -> Program:
+        """The inner function's program, changed."""
+        raise NotImplementedError
 
     @cached_property
     def _program(self) -> Program:
-        return batch(self.inner.program(), self.batched, self.size, everything=True)[0]
+        return self.changed()
 
     def program(self) -> Program:
         return self._program
@@ -121,6 +118,22 @@ class Batched(Function):
     @property
     def shown(self) -> Program:
         return self.inner.shown
+
+
+class Batched(Changed):
+    """A function of many lanes. Its derivatives are the function's own, batched: so they follow the rules that ops state."""
+
+    def __init__(self, inner: Function, batched: tuple[bool, ...], size: int) -> None:
+        self.inner, self.batched, self.size = inner, batched, size
+        self.name = inner.name
+        self.inputs = tuple(_laned(s, size) if b else s for s, b in zip(inner.inputs, batched, strict=True))
+        self.outputs = tuple(_laned(s, size) for s in inner.outputs)
+
+    def key(self) -> Hashable:
+        return key_of(self.inner), self.batched, self.size
+
+    def changed(self) -> Program:
+        return batch(self.inner.program(), self.batched, self.size, everything=True)[0]
 
     def pull(self, wanted: Sequence[int]) -> Program:
         flags = [*self.batched, *[True] * len(self.outputs)]
@@ -138,42 +151,30 @@ class Batched(Function):
         return batch(self.inner.push(active), flags, self.size, everything=True)[0]
 
 
-class Unasked(Function):
-    """A function of which what nobody uses is not asked whether it is wrong, nor in its derivatives, which are its own."""
+class Unchecked(Changed):
+    """A function without the checks of what nobody uses. Its derivatives are the function's own, without them too."""
 
     def __init__(self, inner: Function) -> None:
         self.inner = inner
         self.name, self.inputs, self.outputs = inner.name, inner.inputs, inner.outputs
 
     def key(self) -> Hashable:
-        return "unasked", key_of(self.inner)
+        return "unchecked", key_of(self.inner)
 
-    @cached_property
-    def _program(self) -> Program:
-        return unasked(self.inner.program())
+    def changed(self) -> Program:
+        return unchecked(self.inner.program())
 
-    def program(self) -> Program:
-        return self._program
-
-    def unasked(self) -> Function:
+    def unchecked(self) -> Function:
         return self
 
-    @cached_property
-    def draws(self) -> tuple[str, ...]:
-        return self.inner.draws
-
-    @property
-    def shown(self) -> Program:
-        return self.inner.shown
-
     def pull(self, wanted: Sequence[int]) -> Program:
-        return unasked(self.inner.pull(wanted))
+        return unchecked(self.inner.pull(wanted))
 
     def push(self, active: Sequence[int]) -> Program:
-        return unasked(self.inner.push(active))
+        return unchecked(self.inner.push(active))
 
     def batch(self, batched: Sequence[bool], size: int) -> Function:
-        return Unasked(self.inner.batch(batched, size))
+        return Unchecked(self.inner.batch(batched, size))
 
 
 def _laned(spec: Spec, size: int) -> Spec:

@@ -323,8 +323,8 @@ def provided(x: Operand, wrong: Operand, error: type[Exception], text: str, size
 
 
 def refuse(wrong: Any, error: type[Exception], text: str, array: Any = 0) -> None:
-    """Raise where a truth value holds: now, or in compiled programs that do what asks. A kernel of one op leaves it out, since
-    the op has asked before.
+    """Raise where a truth value holds: at once for numbers, for symbols when the program runs. In the kernel of a single op the
+    check is dead code and left out: the op has made it with numbers before.
 
     Args:
         wrong: a truth value, of numbers or of symbols.

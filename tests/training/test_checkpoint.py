@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) -> N
 
 @forks
 @pytest.mark.slow
-@pytest.mark.parametrize(("run", "kills"), [("by_hand", 20), ("compiled", 20), ("in_parts", 20)])
+@pytest.mark.parametrize(("run", "kills"), [("by_hand", 50), ("compiled", 40), ("in_parts", 30)])
 def test_many_kills_change_nothing(tmp_path: Path, run: str, kills: int) -> None:
     assert _killed(run, tmp_path, kills, 1) >= kills
 

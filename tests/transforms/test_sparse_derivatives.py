@@ -158,7 +158,7 @@ def test_aux() -> None:
 
 @pytest.mark.slow
 def test_every_op_has_the_entries_of_its_dense_jacobian(backend: str) -> None:
-    """On its first sample, where that is small."""
+    """On the smaller ones of its samples."""
     if backend != "numpy":
         return  # what compiles is held to NumPy elsewhere
     tn.ops.everything()
@@ -166,7 +166,7 @@ def test_every_op_has_the_entries_of_its_dense_jacobian(backend: str) -> None:
     for name, op in sorted(registry.items()):
         if not isinstance(op, Op) or not op.samples or op.random or op.effect:
             continue
-        for call in list(op.samples(np.random.default_rng(0)))[:1]:
+        for call in list(op.samples(np.random.default_rng(0)))[:2]:
             try:
                 args = bind(op, call.args, call.kwargs)
             except TypeError:

@@ -95,7 +95,7 @@ class Body(Capture):
         self.written: list[Tensor] = []
         #: The gradients of leaves that the run changed, as it left them.
         self.left: dict[Leaf, Tensor | None] = {}
-        #: The gradients from before that the run has added to, and after how many nodes.
+        #: The gradients from before the run that it adds to, and how many nodes there were when it first did.
         self.added: dict[Leaf, tuple[Tensor, int]] = {}
         #: What the gradient of each result flows to.
         self.ends: list[Node | None] = []
@@ -172,8 +172,8 @@ class Body(Capture):
         return super().changes_grad(leaf, made, by)
 
     def _check_handles(self, results: Sequence[Tensor], entering: Collection[Leaf]) -> None:
-        """Raise if a gradient from before is read by a handle from outside, which sees what is added to it. In the body of a
-        loop (`entering`) also before it is added to: that was done in the turn before.
+        """Raise if the run reads, by a handle from outside, a gradient that it adds to: the handle sees the sum. In a loop
+        (`entering`) a read in front of the addition counts too, since the turn before has added.
 
         Raises:
             CaptureError: says what to write.

@@ -213,9 +213,10 @@ class _Told:
         for i in program.body:
             if i.name in ADDED:  # it may be another one the next time
                 ufunc = UFUNCS.get(i.name)
-                if ufunc is None or not home(ufunc):
+                module = "" if ufunc is None else home(ufunc)
+                if ufunc is None or not module:
                     raise Untold
-                rows.append((home(ufunc), ufunc.__name__))
+                rows.append((module, ufunc.__name__))
             args = [*map(number, i.args)]
             params = {name: self._param(p) for name, p in i.params.items()} if i.params else None
             rows.append((i.name, args, params, [(r.shape, _dtype(r.dtype)) for r in i.results]))

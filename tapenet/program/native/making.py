@@ -1,4 +1,5 @@
-"""What is made of a program, and what only its making needs: a program that is found in the cache (`kept`) does without."""
+"""Programs that are compiled: what the runner asks of their modules. One that is found in the cache (`kept`) has none, and
+loads neither this file nor the passes and plans behind it."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ _LINES = 5
 
 
 class Making:
-    """See above.
+    """What is compiled of a program.
 
     Attributes:
         module: what is compiled.

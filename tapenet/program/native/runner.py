@@ -112,7 +112,7 @@ class Runner:
 
     @functools.cached_property
     def _making(self) -> Making:
-        """What only making it needs: modules that take 25 ms to load, and that a program found in the cache does without."""
+        """What is compiled. A program that is found in the cache does without, and without 25 ms to load what compiles."""
         made: Making = importlib.import_module("tapenet.program.native.making").Making(
             self._program.program, self._lying
         )

@@ -20,7 +20,7 @@ WORTH = 100_000
 #: Channels from which the taps of a sum see places beside x, where its weights, which are brought into their order, are fewer
 #: numbers than a copy of x within borders: 128-128 channels on 64 images of 8 x 8, 3 x 3, stride 2, take 0.85 of the time so.
 BEYOND = 32
-#: Weights of one place below which to ask for an outer product takes longer than it saves.
+#: Weights of one place from which an outer product saves more than the question whether there is a kernel takes.
 ASKED = 20_000
 #: Columns up to which an input's gradient is made of a product, and numbers of the output's gradient from which it is.
 NARROW, LARGE = 32, 1 << 17
@@ -137,7 +137,8 @@ def add_bias(out: Array, bias: Array, axes: int, work: int) -> bool:
 
 def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
-    one = p.work >= ASKED and p.alone and p.places == p.groups == 1 and not p.bordered  # one of a border has no numbers
+    # A place that is all border has no input to multiply.
+    one = p.work >= ASKED and p.alone and p.places == p.groups == 1 and not p.bordered
     if one and (outer := _outer(x, y, p)) is not None:
         return outer
     made = _kernels(x, y, p)
