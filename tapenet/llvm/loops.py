@@ -38,6 +38,7 @@ ARRAYS = 100
 #: Bytes of the shortest registers with masks, by which what is left over of a vector is computed at once; it pays in loops of
 #: known length only where an element costs more than so many additions.
 MASKS, DEAR = 64, 8
+_BYTE = np.dtype(np.int8)
 #: What reads or writes memory.
 _ACCESS = re.compile(r"^  (?:%\w+ = load|store) .*", re.MULTILINE)
 
@@ -224,6 +225,23 @@ def offset(code: Code, pointer: str, index: str | int, stride: int | str, dtype:
     else:
         by = code.emit(f"mul nsw i64 {index}, {stride}")
     return code.emit(f"getelementptr inbounds {llvm_type(dtype, memory=True)}, ptr {pointer}, i64 {by}")
+
+
+def places(
+    code: Code, lengths: Sequence[int], pointers: Sequence[str], strides: Sequence[Sequence[int]],
+    body: Callable[[Sequence[str]], None], dtype: DType = _BYTE,
+) -> None:  # fmt: skip
+    """Loops over axes of some lengths, the first outermost: a body is given the pointers at each place. Strides are each
+    array's by these axes, in elements of a dtype."""
+    if not lengths:
+        body(pointers)
+        return
+
+    def turn(index: str) -> None:
+        moved = [offset(code, p, index, s[0], dtype) for p, s in zip(pointers, strides, strict=True)]
+        places(code, lengths[1:], moved, [s[1:] for s in strides], body, dtype)
+
+    code.loop(lengths[0], turn)
 
 
 def fetch(code: Code, pointer: str, writes: bool = False) -> None:

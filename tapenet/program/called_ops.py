@@ -65,6 +65,32 @@ class Called(Protocol):
     def checked(self) -> Callable[..., object]: ...
 
 
+class _Argument(NamedTuple):
+    name: str
+    keyword_only: bool = False
+
+
+class PlainFunction:
+    """A function of arrays that a program calls as it calls an op."""
+
+    module = __name__
+    effect = random = False
+    memory = ordered = None
+
+    def __init__(self, name: str, run: Callable[..., object], arguments: Sequence[str]) -> None:
+        """With its name, and those of its arguments."""
+        self.name = name
+        self.arguments = tuple(map(_Argument, arguments))
+        self._run = run
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+    def checked(self) -> Callable[..., object]:
+        """The function."""
+        return self._run
+
+
 def is_users(op: Called) -> bool:
     """Whether an op is the user's own, not one of tapenet's."""
     return not op.module.startswith("tapenet.")

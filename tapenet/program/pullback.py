@@ -241,7 +241,7 @@ def _product(builder: Builder, position: int, g: Value, out: Value, instruction:
     a, b = instruction.args
     ta, tb = bool(instruction.params.get("ta")), bool(instruction.params.get("tb"))
     if position == 0:
-        made: Value = builder.emit("dot", b, g, ta=tb, tb=True) if ta else builder.emit("dot", g, b, tb=not tb)
+        made = builder.emit("dot", b, g, ta=tb, tb=True) if ta else builder.emit("dot", g, b, tb=not tb)
     else:
         made = builder.emit("dot", g, a, ta=True, tb=ta) if tb else builder.emit("dot", a, g, ta=not ta)
     return made

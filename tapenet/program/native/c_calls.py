@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
-from tapenet.llvm.loops import offset
+from tapenet.llvm.loops import places
 from tapenet.program.c_rows import CALLS, lengths
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, alike, c_strides
@@ -48,15 +48,8 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
         strides = [0 if n == 1 else s * item for n, s in zip(value.shape[:own], place.strides, strict=False)]
         steps.append((*[0] * (len(lead) - own), *strides))
 
-    def walk(axis: int, at: list[str]) -> None:
-        if axis == len(lead):
-            code.line(f"  call void @{function.symbol}({', '.join([*(f'ptr {p}' for p in at), *sizes])})")
-        else:
-            moved = [s[axis] for s in steps]
-            code.loop(
-                lead[axis],
-                lambda i: walk(axis + 1, [offset(code, p, i, s, _BYTE) for p, s in zip(at, moved, strict=True)]),
-            )
+    def one(at: Sequence[str]) -> None:
+        code.line(f"  call void @{function.symbol}({', '.join([*(f'ptr {p}' for p in at), *sizes])})")
 
-    walk(0, begins)
+    places(code, lead, begins, steps, one)
     return writer.done()

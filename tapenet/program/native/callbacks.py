@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -17,7 +16,7 @@ from tapenet import kernels
 from tapenet.llvm.emitter import held
 from tapenet.llvm.loops import offset
 from tapenet.program import generated
-from tapenet.program.called_ops import Hole, expression, note_line, settling
+from tapenet.program.called_ops import Hole, PlainFunction, expression, note_line, settling
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native import draws, entry
@@ -87,28 +86,6 @@ def calls_back(instruction: Instruction) -> bool:
     return "back" in instruction.params
 
 
-class _Argument(NamedTuple):
-    name: str
-    keyword_only: bool = False
-
-
-class _Primitive:
-    """What a primitive computes, as something to call."""
-
-    module = __name__
-    effect = random = False
-    memory = ordered = None
-
-    def __init__(self, instruction: Instruction) -> None:
-        self.name = instruction.name
-        self.arguments = tuple(_Argument(f"x{i}") for i in range(len(instruction.args)))
-        self._run = partial(PRIMITIVES[self.name].evaluate, **instruction.params)
-
-    def checked(self) -> Callable[..., object]:
-        """The function."""
-        return self._run
-
-
 def prepared(instruction: Instruction, args: Sequence[Value], builder: Builder) -> tuple[Value, ...] | None:
     """What has no native form in a body, so that native code calls it back; None where that cannot be."""
     if not entry.usable():
@@ -119,8 +96,8 @@ def prepared(instruction: Instruction, args: Sequence[Value], builder: Builder) 
         if drawn is not None:
             return drawn
     else:
-        op = _Primitive(instruction)
-        template = {a.name: Hole(i) for i, a in enumerate(op.arguments)}
+        template = {f"x{i}": Hole(i) for i in range(len(args))}
+        op = PlainFunction(instruction.name, partial(PRIMITIVES[instruction.name].evaluate, **params), [*template])
         params = {"op": op, "template": template, "specs": [Spec(r.shape, r.dtype) for r in instruction.results]}
     values = [*args, *(r for r, spec in zip(instruction.results, _specs(instruction), strict=True) if spec is not None)]
     if not all(v.size and held(v.dtype) for v in values):

@@ -109,21 +109,17 @@ def _binder(name: str, given: Sequence[Bound], more: Sequence[int], end: int) ->
         lines += [f"a{i}:", *_checked(i, bound), f"  br i1 %fits{i}, label %a{i + 1}, label %no"]
     lines += [f"a{len(given)}:"]
     for i, place in enumerate(more, len(given)):
-        lines += [*_argument(i), f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {DATA}"]
-        lines += [f"  %data{i} = load i64, ptr %dp{i}", *_keep(i, f"%data{i}", place)]
-    return [*lines, *_answer("object1", _KEPT), "no:", *_answer("object2", _KEPT), "}"]
+        lines += [*_argument(i), *_data(i, "i64"), *_keep(i, f"%data{i}", place)]
+    return [*lines, *_answer("object1"), "no:", *_answer("object2"), "}"]
 
 
 def _checked(i: int, bound: Bound) -> list[str]:
     """Whether an array is what is wanted, as %fits; its pointer is in the table then."""
     value = bound.value
-    lines = [*_argument(i), f"  %type{i} = load i64, ptr %t{i}", f"  %ok{i}_0 = icmp eq i64 %type{i}, %object0"]
-    # Nothing more of an object is read before its type is known.
-    lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
+    lines = [*_argument(i), *_array(i), *_data(i, "i64")]
     # Strides are compared one by one where no flag tells the order.
     strides = bound.strides or ()
     wanted = _ALIGNED if strides else _WANTED
-    lines += [line.replace("#", str(i)) for line in _FIELDS]
     lines += [f"  %dense{i} = and i32 %flags{i}, {wanted}"]
     lines += _entry(f"wanted{i}", bound.dtype, "i64")
     checks = [
@@ -207,13 +203,13 @@ def _run(segment: str, long: bool, end: int) -> str:
     lines += [
         "  br i1 %fine, label %yes, label %no",
         "yes:",
-        *_answer("object1", _KEPT),
+        *_answer("object1"),
         "no:",
         "  br i1 %raised, label %interrupted, label %failed",
         "interrupted:",
         "  ret ptr null",
         "failed:",
-        *_answer("object3", _KEPT),
+        *_answer("object3"),
     ]
     return "\n".join([*lines, "}"])
 
@@ -234,15 +230,9 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
     for i in range(total):
         lines += [f"a{i}:", *_argument(i)]
         if outputs + sums <= i < outputs + sums + inputs:
-            lines += [f"  %type{i} = load i64, ptr %t{i}", f"  %ok{i} = icmp eq i64 %type{i}, %object0"]
-            lines += [f"  br i1 %ok{i}, label %b{i}, label %no", f"b{i}:"]
             lines += [
-                f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {DATA}",
-                f"  %data{i} = load ptr, ptr %dp{i}",
-                f"  %cp{i} = getelementptr i8, ptr %o{i}, i64 {_DESCR}",
-                f"  %descr{i} = load i64, ptr %cp{i}",
-                f"  %fp{i} = getelementptr i8, ptr %o{i}, i64 {_FLAGS}",
-                f"  %flags{i} = load i32, ptr %fp{i}",
+                *_array(i),
+                *_data(i, "ptr"),
                 f"  %dense{i} = and i32 %flags{i}, {_WANTED}",
                 *_entry(f"wanted{i}", at + 5 + i - outputs - sums, "i64"),
                 f"  %same{i} = icmp eq i64 %descr{i}, %wanted{i}",
@@ -251,15 +241,11 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
                 f"  br i1 %both{i}, label %a{i + 1}, label %no",
             ]
         else:
-            lines += [
-                f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {DATA}",
-                f"  %data{i} = load ptr, ptr %dp{i}",
-                f"  br label %a{i + 1}",
-            ]
+            lines += [*_data(i, "ptr"), f"  br label %a{i + 1}"]
     pointers = ", ".join(f"ptr %data{i}" for i in range(total))
     numbers = "ptr %numbers, i64 0, i64 %end, i64 %length, i64 %segments, i64 %rows"
     lines += [f"a{total}:", f"  call void @rows({pointers}, {numbers})"]
-    return "\n".join([*lines, *_answer("object3", _KEPT), "no:", *_answer("object1", _KEPT), "}"])
+    return "\n".join([*lines, *_answer("object3"), "no:", *_answer("object1"), "}"])
 
 
 _INCREF = """  %count_# = load i64, ptr %p_#
@@ -268,9 +254,12 @@ _INCREF = """  %count_# = load i64, ptr %p_#
 #: What returning one of `OBJECTS` takes: later Pythons do not count references to None and the like.
 _KEPT = "" if sys.version_info >= (3, 12) else _INCREF
 
+#: Of what is an array; nothing more of an object is read before its type is known.
 _FIELDS = [
-    f"  %dp# = getelementptr i8, ptr %o#, i64 {DATA}",
-    "  %data# = load i64, ptr %dp#",
+    "  %type# = load i64, ptr %t#",
+    "  %ok#_0 = icmp eq i64 %type#, %object0",
+    "  br i1 %ok#_0, label %b#, label %no",
+    "b#:",
     f"  %np# = getelementptr i8, ptr %o#, i64 {_NDIM}",
     "  %nd# = load i32, ptr %np#",
     f"  %sp# = getelementptr i8, ptr %o#, i64 {_DIMENSIONS}",
@@ -304,13 +293,27 @@ def _argument(i: int) -> list[str]:
     ]
 
 
+def _array(i: int) -> list[str]:
+    """The fields of an argument, which has to be an array."""
+    return [line.replace("#", str(i)) for line in _FIELDS]
+
+
+def _data(i: int, type: str) -> list[str]:
+    """Where the memory of an array begins."""
+    return [f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {DATA}", f"  %data{i} = load {type}, ptr %dp{i}"]
+
+
 def _keep(i: int, register: str, position: int) -> list[str]:
     return [f"  %kp{i} = getelementptr i64, ptr %table, i64 {position}", f"  store i64 {register}, ptr %kp{i}"]
 
 
-def _answer(name: str, kept: str) -> list[str]:
+def _answer(name: str) -> list[str]:
     """Return an object that the caller then owns a reference to."""
-    return [f"  %p_{name} = inttoptr i64 %{name} to ptr", *kept.replace("#", name).splitlines(), f"  ret ptr %p_{name}"]
+    return [
+        f"  %p_{name} = inttoptr i64 %{name} to ptr",
+        *_KEPT.replace("#", name).splitlines(),
+        f"  ret ptr %p_{name}",
+    ]
 
 
 class _Method(ctypes.Structure):

@@ -233,9 +233,9 @@ class KernelCode:
     def _phase(self, phase: int, at_row: AtRow) -> None:
         """One loop nest over the elements of a row, or of the domain where there are no rows."""
         kernel = self.kernel
-        sums = [m for m in self.sums if self._source_phase(m) == phase]
+        sums = [m for m in self.sums if self.ready[m] == phase]
         row_sums = [m for m in self.row_sums if self.ready[m] == phase + 1]
-        stores = [m for m in self.full if self.ready[m] == phase and self._in_memory(m.results[0])]
+        stores = [m for m in self.full if self.ready[m] == phase and self.stored(m.results[0])]
         # What the loop has to compute: stored results and what reductions take in, with all that they need.
         plan: dict[Instruction, None] = {}
         loads: dict[Value, None] = {}
@@ -246,7 +246,7 @@ class KernelCode:
             maker = value.source
             if self._literal(value) is not None or (maker in self.inside and self._per_row(maker)):
                 continue
-            if maker in self.inside and (self.ready[maker] == phase or not self._in_memory(maker.results[0])):
+            if maker in self.inside and (self.ready[maker] == phase or not self.stored(maker.results[0])):
                 if maker not in plan:
                     plan[maker] = None
                     stack += reversed(maker.args)
@@ -335,10 +335,6 @@ class KernelCode:
 
         return body
 
-    def _source_phase(self, member: Instruction) -> int:
-        """The phase in which what a reduction takes in is computed."""
-        return self.ready[member]
-
     def _per_row(self, maker: Instruction | None) -> bool:
         return maker is not None and (maker in self.kernel.rows or maker in self.row_sums)
 
@@ -362,9 +358,6 @@ class KernelCode:
     def _apply(self, member: Instruction, operands: list[str]) -> str:
         (result,) = member.results
         return apply(self.code, member.name, tuple(a.dtype for a in member.args), result.dtype, operands)
-
-    def _in_memory(self, result: Value) -> bool:
-        return self.stored(result)
 
 
 def fusible(instruction: Instruction) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.llvm import blas, lapack
 from tapenet.llvm.emitter import literal, load, store
 from tapenet.llvm.inner_loops import INVALID, InnerLoop, call, errors, inner_loop
-from tapenet.llvm.loops import Access, copy, offset
+from tapenet.llvm.loops import Access, copy, offset, places
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
 from tapenet.program.linear_algebra import ROWS, axes
@@ -104,22 +104,11 @@ class _Writer(Writer):
             code.needs.add(errors())
             code.emit(f"call i32 @{errors()}()")  # what was before is no error of this
         one = {"qr": self.qr, "solve_triangular": self.triangle, "lu_factor": self.factors}.get(instruction.name)
-        whole = one is not None  # of one matrix after the other
         if instruction.name == "solve_triangular":
             self.zero = code.cell(_WORD)
             code.line(f"  store i64 0, ptr {self.zero}")
 
-        def walk(axis: int, at: list[str]) -> None:
-            if axis < len(self.lead) - (0 if whole else 1):
-                moved = [s[axis] for s in steps]
-                code.loop(
-                    self.lead[axis],
-                    lambda i: walk(axis + 1, [offset(code, p, i, s, _BYTE) for p, s in zip(at, moved, strict=True)]),
-                )
-                return
-            if one is not None:
-                one(found, at, rests)
-                return
+        def several(at: Sequence[str]) -> None:
             arrays = [_Array(p, s[-1] if s else 0, rest) for p, s, rest in zip(at, steps, rests, strict=True)]
             self.call(
                 found[0],
@@ -128,7 +117,10 @@ class _Writer(Writer):
                 arrays,
             )
 
-        walk(0, begins)
+        if one is None:
+            places(code, self.lead[:-1], begins, [s[:-1] for s in steps], several)
+        else:  # of one matrix after the other
+            places(code, self.lead, begins, steps, lambda at: one(found, at, rests))
         if instruction.name == "solve_triangular":
             wrong = code.emit(f"icmp ne i64 {load(code, self.zero, _WORD)}, 0")
             if self.instruction.params["refuses"] and not self.instruction.params["unit"]:

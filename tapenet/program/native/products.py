@@ -14,7 +14,7 @@ from tapenet.llvm.blas import GRAIN, Matrix, matrix
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.kernel import Value as Register
-from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset
+from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset, places
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Builder, Instruction, Value
@@ -157,7 +157,7 @@ def write(
         assert c is not None
         return arranged(Product(n, m, k, read[0], read[1], c, dtype, add), at)
 
-    def one(code: Kernel, at: list[str], wanted: int) -> None:
+    def one(code: Kernel, at: Sequence[str], wanted: int) -> None:
         """One product of two matrices, in as many pieces."""
         if vector is not None:
             gemv.write(code, vector, (at[0], at[1], at[2]), dtype, add=add)
@@ -190,21 +190,11 @@ def write(
         _add_up(code, (n, m), count, sums, Access(out, out_strides[-2:], dtype), add)
         return Function.of(code, [*pointers, space])
 
-    def product(code: Kernel, at: list[str], lengths: Shape, strides: list[Strides]) -> None:
-        if not lengths:
-            one(code, at, pieces_of(instruction) // math.prod(batch))
-            return
-
-        def turn(index: str) -> None:
-            moved = [offset(code, p, index, s[0], dtype) for p, s in zip(at, strides, strict=True)]
-            product(code, moved, lengths[1:], [s[1:] for s in strides])
-
-        code.loop(lengths[0], turn)
-
     outer = [a_strides[:-2], b_strides[:-2], out_strides[:-2]]
     count = min(pieces_of(instruction), math.prod(batch))
     if count < 2 or math.prod(batch) < FEW:
-        product(code, [left, right, out], batch, outer)
+        each = pieces_of(instruction) // math.prod(batch)
+        places(code, batch, (left, right, out), outer, lambda at: one(code, at, each), dtype)
         return Function.of(code, pointers, vectors=own)
 
     each = -(-math.prod(batch) // count)

@@ -9,14 +9,13 @@ import numpy as np
 
 from tapenet.llvm.emitter import literal, store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
-from tapenet.llvm.loops import offset
+from tapenet.llvm.loops import places
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.ufunc_calls import merged
 from tapenet.program.native.writer import Writer
 
-_BYTE = np.dtype(np.int8)
 #: What the transform back does that is asked for the norm of one forth: who is divided is the other.
 _SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
@@ -71,15 +70,9 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     factor = code.cell(_real(instruction))
     store(code, literal(_factor(instruction), _real(instruction)), factor, _real(instruction))
 
-    def walk(i: int, at: Sequence[str]) -> None:
-        if i < len(lengths) - 1:
-            code.loop(
-                lengths[i],
-                lambda k: walk(i + 1, [offset(code, p, k, s[i], _BYTE) for p, s in zip(at, steps, strict=True)]),
-            )
-            return
-        sizes = [lengths[i], *(v.shape[axis] for v in values)]
-        call(code, loop, [at[0], factor, at[1]], sizes, [steps[0][i], 0, steps[1][i], *along])
+    def run(at: Sequence[str]) -> None:
+        sizes = [lengths[-1], *(v.shape[axis] for v in values)]
+        call(code, loop, [at[0], factor, at[1]], sizes, [steps[0][-1], 0, steps[1][-1], *along])
 
-    walk(0, pointers)
+    places(code, lengths[:-1], pointers, [s[:-1] for s in steps], run)
     return writer.done()

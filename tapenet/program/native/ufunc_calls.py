@@ -8,15 +8,13 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
-from tapenet.llvm.loops import offset
+from tapenet.llvm.loops import offset, places
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.writer import Writer
 from tapenet.program.ufunc_rows import UFUNCS
 from tapenet.typing import Shape
-
-_BYTE = np.dtype(np.int8)
 
 
 def loop_of(instruction: Instruction) -> InnerLoop | None:
@@ -53,16 +51,10 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
         strides.append([0] * (result.ndim - value.ndim) + own)
     lengths, steps = merged(result.shape, strides)
 
-    def walk(axis: int, at: Sequence[str]) -> None:
-        if axis == len(lengths) - 1:
-            call(code, loop, at, [lengths[axis]], [s[axis] for s in steps])
-        else:
-            code.loop(
-                lengths[axis],
-                lambda i: walk(axis + 1, [offset(code, p, i, s[axis], _BYTE) for p, s in zip(at, steps, strict=True)]),
-            )
+    def run(at: Sequence[str]) -> None:
+        call(code, loop, at, lengths[-1:], [s[-1] for s in steps])
 
-    walk(0, pointers)
+    places(code, lengths[:-1], pointers, [s[:-1] for s in steps], run)
     return writer.done()
 
 

@@ -63,8 +63,7 @@ def _decided(
     new = [_decided(builder, a, condition, i, uses, far - 1) for a in args]
     if all(a is b for a, b in zip(new, args, strict=True)):
         return value
-    made = builder.broadcast(builder.emit(name, *new, **value.instruction.params), value.shape)
-    return made
+    return builder.broadcast(builder.emit(name, *new, **value.instruction.params), value.shape)
 
 
 def _where(builder: Builder, condition: Value, x: Value, y: Value) -> Value | None:

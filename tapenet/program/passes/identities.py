@@ -91,8 +91,7 @@ def _safe_mul(builder: Builder, x: Value, y: Value) -> Value | None:
             return _emit(builder, "multiply", a, b)
         mask = made_by(a, "cast")
         if mask is not None and mask.args[0].dtype == bool and b.dtype.kind != "c":  # 0 and 1
-            chosen: Value = builder.emit("where", *mask.args, b, _constant(0, b))
-            return chosen
+            return builder.emit("where", *mask.args, b, _constant(0, b))
     return None
 
 

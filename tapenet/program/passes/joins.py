@@ -119,8 +119,7 @@ def _slice(builder: Builder, x: Value, wanted: Iterable[range]) -> Value:
     known = number(x)
     if known is not None:
         return builder.broadcast(Constant(known), tuple(map(len, wanted)))
-    made: Value = builder.emit("slice", x, slices=tuple(map(normal, wanted)))
-    return made
+    return builder.emit("slice", x, slices=tuple(map(normal, wanted)))
 
 
 def _parts(joined: Instruction) -> list[Part]:
@@ -160,8 +159,7 @@ def _of_padded(builder: Builder, update: Instruction, wanted: list[range]) -> Va
     inside = [range(t.start - first, t.stop - first) for t, (first, _, _) in zip(there, slices, strict=True)]
     around = builder.broadcast(Constant(known), tuple(map(len, wanted)))
     put = tuple((t.start - w[0], t.stop - w[0], 1) for t, w in zip(there, wanted, strict=True))
-    made: Value = builder.emit("update", around, _slice(builder, value, inside), slices=put)
-    return made
+    return builder.emit("update", around, _slice(builder, value, inside), slices=put)
 
 
 def _of_elements(builder: Builder, instruction: Instruction, wanted: list[range]) -> Value:
@@ -170,7 +168,7 @@ def _of_elements(builder: Builder, instruction: Instruction, wanted: list[range]
     for arg in instruction.args:
         ours = wanted[len(wanted) - arg.ndim :]
         args.append(_slice(builder, arg, [range(1) if n == 1 else w for n, w in zip(arg.shape, ours, strict=True)]))
-    made: Value = builder.emit(instruction.name, *args, **instruction.params)
+    made = builder.emit(instruction.name, *args, **instruction.params)
     return builder.broadcast(made, tuple(map(len, wanted)))
 
 
@@ -261,8 +259,7 @@ def _joined(builder: Builder, base: Value | None, shape: Shape, parts: list[Part
         if part is not None:
             values.append(part.value)
             at = part.end
-    made: Value = builder.emit("concatenate", *values, axis=axis)
-    return made
+    return builder.emit("concatenate", *values, axis=axis)
 
 
 def _summed(builder: Builder, x: Value, y: Value) -> Value | None:

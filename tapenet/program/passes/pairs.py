@@ -6,12 +6,11 @@ of whose operations can be said so; others stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
-from tapenet.program.called_ops import Hole
+from tapenet.program.called_ops import Hole, PlainFunction
 from tapenet.program.ir import Answer, Builder, Constant, Input, Instruction, Program, Value, rewrite
 from tapenet.program.primitives import Spec
 from tapenet.typing import Array
@@ -19,35 +18,6 @@ from tapenet.typing import Array
 #: What does to each part what it does to the whole.
 _BY_PARTS = ("add", "subtract", "negative", "positive", "copy", "take", "concatenate")
 _BOTH = (0, 2, 1)
-
-
-class _Argument(NamedTuple):
-    name: str
-    keyword_only: bool = False
-
-
-class _Conversion:
-    """What a program calls to put an array in another form."""
-
-    module = __name__
-    arguments = (_Argument("x"),)
-    effect = random = False
-    memory = None
-
-    def __init__(self, name: str, run: Callable[[Array], Array]) -> None:
-        self.name = name
-        self._run = run
-
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
-
-    def checked(self) -> Callable[[Array], Array]:
-        """The function."""
-        return self._run
-
-    def emit(self, builder: Builder, value: Value, spec: Spec) -> Value:
-        """Call it."""
-        return builder.emit("call", value, op=self, template={"x": Hole(0)}, specs=[spec])
 
 
 def _pairs(array: Array) -> Array:
@@ -59,7 +29,11 @@ def _of_pairs(array: Array) -> Array:
     return found
 
 
-_TO, _FROM = _Conversion("pairs", _pairs), _Conversion("of_pairs", _of_pairs)
+_TO, _FROM = PlainFunction("pairs", _pairs, ["x"]), PlainFunction("of_pairs", _of_pairs, ["x"])
+
+
+def _converted(builder: Builder, op: PlainFunction, value: Value, spec: Spec) -> Value:
+    return builder.emit("call", value, op=op, template={"x": Hole(0)}, specs=[spec])
 
 
 class _Other(Exception):
@@ -88,7 +62,7 @@ def _changed(instruction: Instruction, args: tuple[Value, ...], builder: Builder
     given = [_split(builder, a) if _is_complex(a) else a for a in args]
     results = builder.several("loop", *given, **{**instruction.params, "body": body})
     return tuple(
-        _FROM.emit(builder, new, Spec(old.shape, old.dtype)) if _is_complex(old) else new
+        _converted(builder, _FROM, new, Spec(old.shape, old.dtype)) if _is_complex(old) else new
         for old, new in zip(instruction.results, results, strict=True)
     )
 
@@ -104,7 +78,7 @@ def _real(dtype: np.dtype) -> np.dtype:
 def _split(builder: Builder, value: Value) -> Value:
     if isinstance(value, Constant):
         return Constant(_pairs(value.array))
-    return _TO.emit(builder, value, Spec((*value.shape, 2), _real(value.dtype)))
+    return _converted(builder, _TO, value, Spec((*value.shape, 2), _real(value.dtype)))
 
 
 def _body(program: Program) -> Program:

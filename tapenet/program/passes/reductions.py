@@ -46,8 +46,7 @@ def run(program: Program) -> Program:
 
 
 def _reduce(builder: Builder, name: str, x: Value, axes: Axes) -> Value:
-    made: Value = builder.emit(name, x, axes=axes) if axes else x
-    return made
+    return builder.emit(name, x, axes=axes) if axes else x
 
 
 def _nested(builder: Builder, name: str, inner: Instruction, axes: Axes) -> Value:
