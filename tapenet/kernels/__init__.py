@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.llvm import rehearsal
-from tapenet.llvm.addresses import address
+from tapenet.llvm.addresses import LINE, address
 from tapenet.typing import Array, Shape
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
 
-#: Bytes of a cache line, on most processors.
-LINE = 64
 #: Bytes of a page, on most processors, and of an array from which it begins with one.
 PAGE, LARGE = 4096, 1 << 18
 #: Bytes below which an array is where NumPy puts it.

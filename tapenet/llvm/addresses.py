@@ -1,4 +1,4 @@
-"""Where an array's memory is."""
+"""Where an array's memory is, and how much of it caches move at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from tapenet.typing import Array
 
+#: Bytes of a cache line, on most processors.
+LINE = 64
 _word = ctypes.c_size_t.from_address
 #: Bytes from the beginning of an array object to its first field.
 _FIELD = object.__basicsize__

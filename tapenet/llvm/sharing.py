@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from tapenet.llvm import rehearsal, toolchain, workers
-from tapenet.llvm.addresses import address
+from tapenet.llvm.addresses import LINE, address
 
 if TYPE_CHECKING:
     from tapenet.llvm.toolchain import Library, Piece
@@ -220,5 +220,3 @@ def pieces(symbol: str) -> Sequence[Piece]:
 #: Code that other code may call, by its name there; and what of it is called.
 _named: WeakValueDictionary[str, Shared] = WeakValueDictionary()
 _lasting: dict[str, Library] = {}
-#: Bytes of a cache line, on most processors.
-LINE = 64

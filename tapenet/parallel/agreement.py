@@ -24,6 +24,7 @@ import numpy as np
 
 from tapenet import kernels
 from tapenet.llvm import toolchain
+from tapenet.llvm.addresses import LINE
 from tapenet.parallel import by_address
 from tapenet.typing import Array, Shape
 
@@ -250,7 +251,7 @@ class Meeting:
     def __init__(self, ranks: Ranks) -> None:
         self.ranks = ranks
         # In front of the numbers there is room for a seal.
-        self.memory = kernels.aligned((2 * (_MOST + kernels.LINE),), np.uint8)
+        self.memory = kernels.aligned((2 * (_MOST + LINE),), np.uint8)
         self.status = np.zeros(by_address.STATUS, np.int64)
         rank, size = ranks.rank, ranks.size
         self.sums = size & (size - 1) == 0  # in pairs, so that each rank's numbers come to each other one once
@@ -310,9 +311,9 @@ class Call:
             count = size = 0
         self.label = ranks.label(what)
         waits, label = self.label.words
-        half = _MOST + kernels.LINE
+        half = _MOST + LINE
         seal = np.frombuffer(hashlib.blake2b(what.encode(), digest_size=_SEAL).digest(), np.int64)
-        at = meeting.memory.ctypes.data + kernels.LINE
+        at = meeting.memory.ctypes.data + LINE
         words = {
             "first": seal[0] | 1,  # 0 says that ranks differ
             "second": seal[1],

@@ -18,6 +18,7 @@ from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.layer import Layer, PullStep
 from tapenet.autodiff.state import is_grad_enabled, no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.llvm.addresses import LINE
 from tapenet.nn.module import Module
 from tapenet.ops.op import Op, op
 from tapenet.optim.master_weights import MasterWeights
@@ -202,7 +203,7 @@ class _Bucket:
         self.names.append(name)
         self.leaves.append(leaf)
         begin = self.places[-1].stop if self.places else 0
-        begin += -begin % (kernels.LINE // self.sent.itemsize)  # so that vectors do not lie across two lines
+        begin += -begin % (LINE // self.sent.itemsize)  # so that vectors do not lie across two lines
         self.places.append(slice(begin, begin + math.prod(leaf.shape)))
 
     @property

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tapenet import kernels
+from tapenet.llvm.addresses import LINE, address
 from tapenet.parallel import launched
 from tapenet.parallel.agreement import Meeting
 from tapenet.parallel.killed import Notice
@@ -251,10 +252,10 @@ class World:
         count = math.prod(shape) * dtype.itemsize
         if count not in _KEPT:
             return np.empty(shape, dtype)
-        base, size = self._last, count + kernels.LINE
+        base, size = self._last, count + LINE
         if base is None or base.size != size or sys.getrefcount(base) > ALONE + 1:
             base = self._last = np.empty(size, np.uint8)
-        begin = -base.__array_interface__["data"][0] % kernels.LINE
+        begin = -address(base) % LINE
         return base[begin : begin + count].view(dtype).reshape(shape)
 
     # -- from one rank to another --------------------------------------------------------------------------------

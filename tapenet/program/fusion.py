@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from tapenet.program import joined
-from tapenet.program.ir import Instruction, Program, Result, Value
+from tapenet.program.ir import Instruction, Program, Result, Value, shown
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, Place, Strides, alike
 from tapenet.typing import Shape
@@ -121,13 +121,6 @@ class Kernel:
             and member.kind == "reduction"
             and member.params["axes"] == tuple(range(self.split, len(self.domain)))
         )
-
-
-def shown(value: Value) -> Value:
-    """What a value is, or shows as a view."""
-    while isinstance(value, Result) and value.instruction.kind == "view":
-        value = value.instruction.args[0]
-    return value
 
 
 def _behind(value: Value) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tapenet.program.ir import Constant, Instruction, Program, Result, Value
+from tapenet.program.ir import Constant, Instruction, Program, Result, Value, shown
 
 #: How an op runs whose kernels the program calls by itself.
 LAUNCHED = "kernels of an op"
@@ -96,13 +96,13 @@ def traffic(groups: Groups) -> list[int]:
     body = groups.program.body
     home = {i: at for at, group in enumerate(groups.groups) for i in group.instructions}
     read: list[dict[Value, int]] = [{} for _ in groups.groups]
-    needed = {_root(value) for value in groups.program.roots()}
+    needed = {shown(value) for value in groups.program.roots()}
     for instruction in body:
         at = home.get(instruction)
         if at is None or instruction.kind == "view":
             continue
         for arg in instruction.args:
-            root = _root(arg)
+            root = shown(arg)
             if isinstance(root, Constant) and root.size == 1:
                 continue
             if not isinstance(root, Result) or home.get(root.instruction) != at:
@@ -116,13 +116,6 @@ def traffic(groups: Groups) -> list[int]:
         inner = sum(sum(traffic(b)) for b in groups.bodies.get(first, ()))
         found.append(turns * inner if inner else sum(given.values()) + made)
     return found
-
-
-def _root(value: Value) -> Value:
-    """What a value shows, through views."""
-    while isinstance(value, Result) and value.instruction.kind == "view":
-        value = value.instruction.args[0]
-    return value
 
 
 __all__ = ["BY_C", "LAUNCHED", "Group", "Groups", "arranged", "single", "traffic"]

@@ -440,6 +440,13 @@ def check(program: Program) -> Program:
     return program
 
 
+def shown(value: Value) -> Value:
+    """What a value is, or shows as a view."""
+    while isinstance(value, Result) and value.instruction.kind == "view":
+        value = value.instruction.args[0]
+    return value
+
+
 #: What stands for the results of an instruction in a new program; None for the instruction as it is.
 Answer = Value | tuple[Value, ...] | None
 

@@ -17,7 +17,7 @@ from tapenet.program.batching import Lanes
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Results, Spec
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Operand, Symbol, array_of, builder_of
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array
 
 
 class Row(NamedTuple):
@@ -141,11 +141,6 @@ def axes(text: str) -> list[tuple[str, ...]]:
     return [tuple(filter(None, part.split(","))) for part in text[1:-1].split("),(")]
 
 
-def leading(name: str, args: Sequence[Spec | Value]) -> Shape:
-    """The axes in front of the matrices, of all arguments."""
-    return np.broadcast_shapes(*(a.shape[:-2] for a in args))
-
-
 def _infer(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
     before, _, after = ROWS[name].sizes(params).partition("->")
     sizes: dict[str, int] = {}
@@ -156,7 +151,7 @@ def _infer(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
             if sizes.setdefault(size, n) != n:
                 raise ValueError(f"{name} of {[a.shape for a in args]}")
     sizes["k"] = min(sizes["m"], sizes.get("n", sizes["m"]))
-    lead = leading(name, args)
+    lead = np.broadcast_shapes(*(a.shape[:-2] for a in args))
     found = [Spec((*lead, *(sizes[size] for size in names)), args[0].dtype) for names in axes(after)]
     if ROWS[name].pivots:
         found[-1] = found[-1]._replace(dtype=np.dtype(np.int32))

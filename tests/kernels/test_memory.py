@@ -11,13 +11,14 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels
+from tapenet.llvm.addresses import LINE
 
 R = np.random.default_rng(0)
 
 
 def begins(a: Any) -> int:
     """Bytes from the beginning of a cache line to that of an array."""
-    return int(np.asarray(a).__array_interface__["data"][0] % kernels.LINE)
+    return int(np.asarray(a).__array_interface__["data"][0] % LINE)
 
 
 @pytest.mark.parametrize("dtype", ["f", "d", "b", "F", "D"])

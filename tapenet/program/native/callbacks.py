@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
+from tapenet.llvm.addresses import address
 from tapenet.llvm.emitter import held
 from tapenet.llvm.loops import offset
 from tapenet.program import generated
@@ -133,11 +134,7 @@ def stored(kept: Sequence[int], own: Sequence[bool], places: Sequence[Array], co
 
 def _same(a: object, b: Array) -> bool:
     """Whether two arrays are the same memory."""
-    return (
-        type(a) is np.ndarray
-        and a.strides == b.strides
-        and a.__array_interface__["data"][0] == b.__array_interface__["data"][0]
-    )
+    return type(a) is np.ndarray and a.strides == b.strides and address(a) == address(b)
 
 
 def _function(instruction: Instruction, views: Sequence[Array], places: Sequence[Array]) -> Callable[[], None]:

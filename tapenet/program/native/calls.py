@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
+from tapenet.llvm.addresses import address
 from tapenet.program.called_ops import expression, is_users, settling
 from tapenet.program.ir import Constant, Instruction, Program, Reference, Value
 from tapenet.program.layout import Place, unusual_order
@@ -114,7 +115,7 @@ class Calls:
             if not small:
                 made[...] = array
             if taken(made) is not None:
-                self._table[buffer.position] = made.__array_interface__["data"][0]
+                self._table[buffer.position] = address(made)
             return made
 
         return moved

@@ -24,6 +24,7 @@ import numpy as np
 from tapenet import kernels
 from tapenet.kernels.constants import is_constant
 from tapenet.llvm import blas, sharing, toolchain, workers
+from tapenet.llvm.addresses import address
 from tapenet.llvm.inner_loops import home
 from tapenet.llvm.processor import processor, processors
 from tapenet.llvm.sources import sources
@@ -248,7 +249,7 @@ class _Told:
         self._room -= array.nbytes
         if self._room < 0:
             raise Untold
-        at = array.__array_interface__["data"][0], array.strides, array.shape
+        at = address(array), array.strides, array.shape
         which = self._arrays.setdefault(at, len(self._arrays))
         text = hashlib.sha256(array.tobytes()).hexdigest()
         return which, _dtype(array.dtype), array.shape, array.strides, array.flags.writeable, is_constant(array), text

@@ -379,7 +379,12 @@ def weight(instruction: Instruction) -> float:
 
 
 #: Bytes that a core reads or writes in a cycle, from its second level cache and from beyond, and what that holds.
-NEAR, FAR, CACHE = 32, 12, 1 << 20
+_NEAR, _FAR, _CACHE = 32, 12, 1 << 20
+
+
+def moving(bytes: int) -> float:
+    """Roughly how many cycles it takes to read or write so many bytes."""
+    return bytes / (_NEAR if bytes <= _CACHE else _FAR)
 
 
 def cycles(kernel: Kernel) -> float:
@@ -389,7 +394,7 @@ def cycles(kernel: Kernel) -> float:
     size = max((r.dtype.itemsize for m in kernel.members for r in m.results), default=4)
     operations = math.prod(kernel.domain) * per_element(kernel) * size / registers().bytes
     moved = sum(v.nbytes for v in (*read, *_leaving(kernel)))
-    return max(operations, moved / (NEAR if moved <= CACHE else FAR))
+    return max(operations, moving(moved))
 
 
 def _leaving(kernel: Kernel) -> list[Value]:

@@ -14,7 +14,8 @@ from typing import TypeGuard, TypeVar
 
 import numpy as np
 
-from tapenet.kernels import LARGE, LINE, PAGE
+from tapenet.kernels import LARGE, PAGE
+from tapenet.llvm.addresses import LINE
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import is_users
 from tapenet.program.fusion import Entry, Kernel

@@ -26,6 +26,7 @@ from tapenet.program.ir import (
     Program,
     Result,
     Value,
+    shown,
     substitute,
 )
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
@@ -411,9 +412,7 @@ def _aligned(program: Program) -> Program:
     for instruction in program.body:
         if instruction.kind == "elementwise":
             for arg in instruction.args:
-                root = arg
-                while isinstance(root, Result) and root.instruction.kind == "view":
-                    root = root.instruction.args[0]
+                root = shown(arg)
                 if isinstance(root, Input) and instruction.results[0].size >= OFTEN * root.size:
                     often[root] = None
     written = {write.target for write in program.writes}

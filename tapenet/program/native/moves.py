@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm import loops
+from tapenet.llvm.addresses import LINE
 from tapenet.llvm.blas import find, matrix
 from tapenet.llvm.emitter import held, literal, llvm_type, load, store, supported
 from tapenet.llvm.loops import Access, Code, fill, nest, offset
@@ -32,15 +33,13 @@ from tapenet.program.native import (
     transforms,
     ufunc_calls,
 )
-from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function, Offset
+from tapenet.program.native.kernels import Function, Offset, moving
 from tapenet.program.native.products import operands, writes
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Writer
 from tapenet.typing import Shape
 
 _INTEGER, _BYTE = np.dtype(np.int64), np.dtype(np.int8)
-#: Bytes of a line of memory.
-_LINE = 64
 
 
 class Located(NamedTuple):
@@ -195,7 +194,7 @@ class _Writer(Writer):
         start = 0
         for arg in self.args:
             if self.layouts[arg].root is not self.result:
-                short = strides[axis] * arg.shape[axis] * arg.dtype.itemsize < _LINE
+                short = strides[axis] * arg.shape[axis] * arg.dtype.itemsize < LINE
                 groups.setdefault(arg.shape if short else start, []).append((arg, start * strides[axis]))
             start += arg.shape[axis]
         for parts in groups.values():
@@ -498,7 +497,7 @@ def _bounded(code: Code, index: str, dtype: np.dtype, length: int, status: str) 
 
 def _parts(count: int, moved: int) -> int:
     """Into how many parts turns are cut that move so many bytes: of few turns each is cut itself, if any is."""
-    wanted = min(int(moved / (NEAR if moved <= CACHE else FAR) / pieces.PART), pieces.MOST)
+    wanted = min(int(moving(moved) / pieces.PART), pieces.MOST)
     return wanted - wanted % 2 if count >= pieces.MOST else 1
 
 
@@ -511,7 +510,7 @@ def _row_parts(instruction: Instruction) -> int:
 def _row_room(instruction: Instruction) -> int:
     """Bytes for the sum of a row, in lines of memory."""
     table = instruction.args[0]
-    return -(-math.prod(table.shape[1:]) * table.dtype.itemsize // _LINE) * _LINE
+    return -(-math.prod(table.shape[1:]) * table.dtype.itemsize // LINE) * LINE
 
 
 def write(

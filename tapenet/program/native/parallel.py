@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.llvm.addresses import LINE
 from tapenet.llvm.emitter import load, store
 from tapenet.llvm.loops import BLOCKED, LONG, Code, combiner, fill, identity, offset, weight
 from tapenet.llvm.processor import registers
@@ -113,7 +114,7 @@ def _own(kernel: Kernel, cut: Cut) -> int:
 
 
 def _room(value: Value) -> int:
-    return -(-value.nbytes // 64) * 64
+    return -(-value.nbytes // LINE) * LINE
 
 
 def _sums(kernel: Kernel) -> list[Instruction]:

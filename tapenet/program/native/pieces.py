@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tapenet.llvm import loops, workers
+from tapenet.llvm.addresses import LINE
 from tapenet.llvm.emitter import literal
 from tapenet.llvm.loops import Access, Code, offset
 from tapenet.llvm.processor import processors
-from tapenet.llvm.sharing import LINE, Shared
-from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
+from tapenet.llvm.sharing import Shared
+from tapenet.program.native.kernels import Function, moving
 
 PART, AWAKE, MOST = workers.PART, workers.AWAKE, workers.PARTS
 #: The same of work on images, of which convolutions have left to each core its rows: what lies in the other's cache is read
@@ -127,7 +128,7 @@ def wakes(cycles: float) -> bool:
 def clear(code: Code, name: Callable[[Function], str], pointer: str, size: int, dtype: np.dtype) -> None:
     """Fill dense memory with zeros, in pieces if that is worth it."""
     bytes = size * dtype.itemsize
-    cycles = bytes / (NEAR if bytes <= CACHE else FAR)
+    cycles = moving(bytes)
     count = wanted(cycles, PART)
     if count < 2:
         loops.fill(code, pointer, size, literal(0, dtype), dtype)
@@ -154,7 +155,7 @@ def copy(
     least = PART if axis is None else ROWS
     if axis is None:
         axis = max(range(len(lengths)), key=lambda i: (lengths[i] > 1) * abs(target.strides[i]), default=0)
-    cycles = moved / (NEAR if moved <= CACHE else FAR)
+    cycles = moving(moved)
     count = min(wanted(cycles, least), lengths[axis] if lengths else 0)
     if count < 2:
         loops.copy(code, lengths, source, target, add)

@@ -20,7 +20,7 @@ from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Builder, Instruction, Value
 from tapenet.program.layout import Layouts, Strides
 from tapenet.program.native import pieces
-from tapenet.program.native.kernels import CACHE, FAR, NEAR, Function
+from tapenet.program.native.kernels import Function, moving
 from tapenet.program.native.pieces import called, either, given, launch, share
 from tapenet.typing import DType, Shape
 
@@ -237,7 +237,7 @@ def cycles(instruction: Instruction) -> float:
     side = min(result.shape[-2:])
     filled = side / lanes if lanes // 2 <= side < lanes else 1
     operations = (multiply_adds(instruction) + RESULT * result.size) / lanes / filled
-    return max(operations / 1.6, moved / (NEAR if moved <= CACHE else FAR))
+    return max(operations / 1.6, moving(moved))
 
 
 def pieces_of(instruction: Instruction) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tapenet.program.fusion import shown
 from tapenet.program.in_place import bases
-from tapenet.program.ir import Constant, Instruction, Program, Result, Value
+from tapenet.program.ir import Constant, Instruction, Program, Result, Value, shown
 
 
 def overwriting(program: Program) -> dict[Value, list[Instruction]]:

@@ -24,6 +24,7 @@ from tapenet.program.ir import (
     Result,
     Value,
     rewrite,
+    shown,
 )
 from tapenet.program.native.kernels import fusible
 from tapenet.program.passes import dead
@@ -97,12 +98,12 @@ class _Recomputed:
             stage += instruction.kind in ("product", "call", "control")
             if instruction.kind == "view":
                 continue
-            for value in dict.fromkeys(map(_root, instruction.args)):
+            for value in dict.fromkeys(map(shown, instruction.args)):
                 self.readers.setdefault(value, []).append(instruction)
                 self.last[value] = stage
         end = stage + 1
         for root in program.roots():
-            self.last[_root(root)] = end
+            self.last[shown(root)] = end
         for instruction in filter(_cheap, program.body):
             for value in instruction.results:
                 far = [r for r in self.readers.get(value, ()) if self._far(r, value)]
@@ -119,7 +120,7 @@ class _Recomputed:
 
     def reads_again(self, reader: Instruction, arg: Value) -> bool:
         """Whether a reader is given a copy of an argument."""
-        value = _root(arg)
+        value = shown(arg)
         return value in self.again and isinstance(value, Result) and reader.kind != "view" and self._far(reader, value)
 
     def _plan(self, value: Result, until: int, depth: int = 1) -> Plan | None:
@@ -140,7 +141,7 @@ class _Recomputed:
         """Whether an operand is there until then anyway, or is so small that it may be."""
         if isinstance(arg, (Constant, Host, Input)):
             return True
-        return self.last[_root(arg)] >= until or (not isinstance(arg, Reference) and arg.nbytes * SMALLER <= size)
+        return self.last[shown(arg)] >= until or (not isinstance(arg, Reference) and arg.nbytes * SMALLER <= size)
 
 
 def _copy(old: Value, new: Value, plan: Plan, builder: Builder, after: Value | None) -> Value:
@@ -158,19 +159,12 @@ def _copy(old: Value, new: Value, plan: Plan, builder: Builder, after: Value | N
     return builder.emit(new.instruction.name, *args, **new.instruction.params)
 
 
-def _root(value: Value) -> Value:
-    """What a view shows."""
-    while isinstance(value, Result) and value.instruction.kind == "view":
-        value = value.instruction.args[0]
-    return value
-
-
 def _takes(reader: Instruction, value: Result) -> bool:
     """Whether a reader can have a value computed again: in its own kernel, or for a product right before."""
     if reader.kind == "product":
         return value.nbytes >= STORED
     fused = reader.kind in ("elementwise", "reduction") and fusible(reader)
-    return fused and value.nbytes >= LARGE and all(a is value or _root(a) is not value for a in reader.args)
+    return fused and value.nbytes >= LARGE and all(a is value or shown(a) is not value for a in reader.args)
 
 
 def _cheap(instruction: Instruction) -> bool:
@@ -185,5 +179,5 @@ def _read(value: Result, plan: Plan) -> set[Value]:
     found: set[Value] = set()
     for arg in value.instruction.args:
         inner = plan.get(arg)
-        found |= {_root(arg)} if inner is None or not isinstance(arg, Result) else _read(arg, inner)
+        found |= {shown(arg)} if inner is None or not isinstance(arg, Result) else _read(arg, inner)
     return found

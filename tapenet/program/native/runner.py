@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tapenet.kernels import SMALL, aligned, keep_memory
+from tapenet.llvm.addresses import address
 from tapenet.llvm.blas import alone
 from tapenet.llvm.locks import reentrant_lock
 from tapenet.llvm.toolchain import Library
@@ -212,7 +213,7 @@ class Runner:
         self._arrays |= found  # only now: until the table is written, a call that is running needs the arrays before
         for i, value in enumerate(outline.table):
             if value in self._arrays:
-                self._table[2 + i] = _address(self._arrays[value])
+                self._table[2 + i] = address(self._arrays[value])
         self._written = [self._arrays[target] for target in outline.written]
         for g, bounds in enumerate(_spans(self._written, self._guards)):
             self._table[self._bounds + 2 * g : self._bounds + 2 * g + 2] = bounds
@@ -407,7 +408,7 @@ class Runner:
                 return False
         count = len(self._outline.inputs)
         for place, array in zip([*range(count), *(count + i for i in self._ahead)], arrays, strict=True):
-            self._table[2 + place] = _address(array)
+            self._table[2 + place] = address(array)
         return True
 
 
@@ -429,11 +430,6 @@ def _spans(arrays: list[Array], count: int) -> list[tuple[int, int]]:
         i = min(range(len(spans) - 1), key=lambda i: spans[i + 1][0] - spans[i][1])
         spans[i : i + 2] = [(spans[i][0], spans[i + 1][1])]
     return spans + [(0, 0)] * (count - len(spans))
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
 
 
 def _lies(array: Array, strides: Shape) -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from tapenet.kernels import SMALL, aligned
+from tapenet.llvm.addresses import address
 from tapenet.typing import Array
 
 #: Bytes from which scratch memory is shared: it takes 0.5 µs a call. Bytes from which the system may take it after a pause.
@@ -180,4 +181,4 @@ class Scratch:
 
     def _place(self, memory: Array) -> None:
         self.bytes = memory
-        self._table[0] = memory.__array_interface__["data"][0]
+        self._table[0] = address(memory)

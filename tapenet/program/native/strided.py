@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tapenet.program.ir import Builder, Input, Program, Result, Value, substitute
+from tapenet.program.ir import Builder, Input, Program, Value, shown, substitute
 from tapenet.program.layout import Strides, dense_order
 
 #: Ways in which arguments lie, at most, that a program has code for: beyond, they are copied.
@@ -51,10 +51,8 @@ def reading(program: Program, strides: Mapping[Value, Strides]) -> Program:
     for instruction in program.body:
         if instruction.kind != "view":
             for arg in instruction.args:
-                while isinstance(arg, Result) and arg.instruction.kind == "view":
-                    arg = arg.instruction.args[0]
-                if arg in strides:
-                    kinds.setdefault(arg, set()).add(instruction.kind)
+                if (root := shown(arg)) in strides:
+                    kinds.setdefault(root, set()).add(instruction.kind)
     copies = {}
     builder = Builder()
     for value, read in kinds.items():

@@ -15,7 +15,8 @@ from tapenet.program.ir import Program, Reference, Result, Value, Write
 
 pytest.importorskip("llvmlite")
 
-from tapenet.kernels import LARGE, LINE, PAGE
+from tapenet.kernels import LARGE, PAGE
+from tapenet.llvm.addresses import LINE
 from tapenet.program.native import Runner
 from tapenet.program.native import memory as native_memory
 from tapenet.program.native.memory import Arena, Memory, _Block, _dense, _place, members
