@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from inspect import Signature
 
 import numpy as np
@@ -116,6 +116,36 @@ def check_average(average: object, model: Module) -> None:
         raise ValueError(
             "fit: the average is of the weights of another model; give optim.Averaged(net, 0.999) of this one"
         )
+
+
+def check_step(step: object, beside: Mapping[str, bool]) -> None:
+    """Raise unless a step of the user's can be called, and ValueError if arguments are given beside it that it does not see."""
+    if not callable(step):
+        raise TypeError(f"fit: step={step!r} must be a function of the batch, step(*batch)")
+    if unused := [name for name, given in beside.items() if given]:
+        raise ValueError(
+            f"fit: step= makes its own updates, where {', '.join(unused)} would do nothing: do it in step, as by "
+            "optim.clip_grad_norm, tn.autocast or average.update(), and leave the argument out"
+        )
+
+
+def check_uncut(data: object, options: Mapping[str, object]) -> None:
+    """Raise ValueError if one of the options is given that say how arrays are cut, for data that comes in batches."""
+    if told := [name for name, value in options.items() if value is not None]:
+        raise ValueError(
+            f"fit: {', '.join(told)} would say how fit cuts arrays, and data is a {type(data).__name__}, which gives "
+            "batches in an order of its own: say it where that is made, as in tn.data.batches(x, y, batch_size=32)"
+        )
+
+
+def check_repeatable(loops: Mapping[str, object], epochs: int) -> None:
+    """Raise ValueError if one of these, by name, can be looped over but once."""
+    for name, loop in loops.items():
+        if hasattr(loop, "__next__"):
+            raise ValueError(
+                f"fit: {name} is a {type(loop).__name__}, which can be looped over once, and epochs={epochs}: give "
+                "something that can be looped over again and again, such as a list or tn.data.batches(...)"
+            )
 
 
 def callbacks_of(callbacks: object) -> list[Callable[..., object]]:

@@ -35,6 +35,9 @@ from tapenet.training.fit_arguments import (
     check_loss,
     check_model,
     check_optimizer,
+    check_repeatable,
+    check_step,
+    check_uncut,
     number,
 )
 from tapenet.training.history import History, Logs
@@ -143,15 +146,8 @@ def fit(
     accumulate, epochs = number("accumulate", accumulate, 1), number("epochs", epochs, 0)
     check_average(average, model)
     if step is not None:
-        if not callable(step):
-            raise TypeError(f"fit: step={step!r} must be a function of the batch, step(*batch)")
-        given = {"accumulate": accumulate > 1, "clip_norm and clip_value": clip.limits}
-        given |= {"precision": precision is not None, "average": average is not None}
-        if unused := [name for name, there in given.items() if there]:
-            raise ValueError(
-                f"fit: step= makes its own updates, where {', '.join(unused)} would do nothing: do it in step, as by "
-                "optim.clip_grad_norm, tn.autocast or average.update(), and leave the argument out"
-            )
+        beside = {"accumulate": accumulate > 1, "clip_norm and clip_value": bool(clip.limits)}
+        check_step(step, {**beside, "precision": precision is not None, "average": average is not None})
     every = callbacks_of(callbacks)
     measured = resolve(metrics)
     if measured and (loss is None or step is not None):
@@ -164,23 +160,12 @@ def fit(
     for one in optimizers:
         check_optimizer("fit", one)
     team = team_of(optimizers)
-    drawn = seed
-    if team is not None and seed is None:
-        drawn = team.seed(int(random.generator().integers(2**63)))
+    drawn = team.seed(int(random.generator().integers(2**63))) if team is not None and seed is None else seed
     batches = looped(data, size, shuffle=shuffle is not False, seed=drawn)
-    options = {"batch_size": batch_size, "shuffle": shuffle, "seed": seed}
-    told = [name for name, value in options.items() if value is not None]
-    if told and batches is data:
-        raise ValueError(
-            f"fit: {', '.join(told)} would say how fit cuts arrays, and data is a {type(data).__name__}, which gives "
-            "batches in an order of its own: say it where that is made, as in tn.data.batches(x, y, batch_size=32)"
-        )
-    for what, loop in (("data", batches), ("validation", validation)):
-        if epochs > 1 and hasattr(loop, "__next__"):
-            raise ValueError(
-                f"fit: {what} is a {type(loop).__name__}, which can be looped over once, and epochs={epochs}: give "
-                "something that can be looped over again and again, such as a list or tn.data.batches(...)"
-            )
+    if batches is data:
+        check_uncut(data, {"batch_size": batch_size, "shuffle": shuffle, "seed": seed})
+    if epochs > 1:
+        check_repeatable({"data": batches, "validation": validation}, epochs)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
     if team is not None:
@@ -190,7 +175,7 @@ def fit(
         if batches is not data:
             batches = team.shard(batches)
     # Before the optimizer is bound, since this may be no dtype.
-    low = precision is not None and dtype_of(precision) == np.float16
+    scaler = GradScaler() if precision is not None and dtype_of(precision) == np.float16 else None
     meter = Meter([metric.fresh() for metric in measured])
     # None where it has no length, as a loader over a stream has none.
     progress = Progress(verbose, epochs, length_hint(batches) or None)
@@ -201,24 +186,21 @@ def fit(
         for one in optimizers:
             if not one.bound:
                 one.bind(model)
-    scaler = GradScaler() if low else None
     watched_pairs = Pairing(loss, "fit")
     forward = forward_of(model, loss, precision, watched_pairs.note)
     measure = measured_by(measured)
-    routines: dict[str, Routine[Any]] = {}
+    routine: Routine[Any]
     parted: Parted | None = None
     if step is not None:
-        own = isinstance(step, Compiled)
-        routines["train"] = Routine(_of_batch(step), "the step", compile and not own, tell)
+        routine = Routine(_of_batch(step), "the step", compile and not isinstance(step, Compiled), tell)
     elif accumulate > 1 or scaler is not None:
-        routines["train"] = Routine(
-            gradient_step(forward, measure), "the training step", compile, tell, keep_grads=True
-        )
+        routine = Routine(gradient_step(forward, measure), "the training step", compile, tell, keep_grads=True)
         params = [param for one in optimizers for param in one._updated.values()]
-        parted = Parted(routines["train"], params, optimizers, clip, average, scaler, accumulate)
+        parted = Parted(routine, params, optimizers, clip, average, scaler, accumulate)
     else:
-        function = whole_step(forward, optimizers, clip, average, measure)
-        routines["train"] = Routine(function, "the training step", compile, tell)
+        update = whole_step(forward, optimizers, clip, average, measure)
+        routine = Routine(update, "the training step", compile, tell)
+    routines = {"train": routine}
     evaluation: Evaluation | None = None
     if validation is not None:
         validation = looped(validation, size, who="fit, validation")
@@ -227,20 +209,18 @@ def fit(
     state = State(
         model, loss, optimizer, batches, validation, epochs, average, keep_average, scaler, every, meter, routines
     )
-    apart = split if loss is not None and step is None else whole
-    kept = keep_average and average is not None
     run = _Loop(
         state,
         batches,
-        apart,
-        routines["train"],
+        split if loss is not None and step is None else whole,
+        routine,
         parted,
         evaluation,
         meter,
         progress,
         watched_pairs,
         checkpoint,
-        kept,
+        keep_average and average is not None,
         team,
     )
     return run.run()
