@@ -107,22 +107,26 @@ def _shared_axis(shape: Shape) -> tuple[int, int]:
 
 
 def _number(shape: Shape) -> int:
-    """Of blocks along the axis that is cut."""
+    """Of blocks that threads share."""
     rows, width = _block(shape)
-    return -(-shape.counts[1] // rows) if shape.counts[1] > 1 else -(-shape.counts[2] // width)
+    return -(-shape.counts[1] // rows) * -(-shape.counts[2] // width)
 
 
 def _blocks(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[Index, Index, Index, int, int]]:
-    """Depth, first row and first place along the width of the blocks from `begin` to `end`, with their rows and places."""
+    """Depth, first row and first place along the width of the blocks from `begin` to `end`, with their rows and places. A part
+    may begin within a row: two threads would else have 7 and 6 rows of 13."""
     rows, width = _block(shape)
+    each = -(-shape.counts[2] // width)  # blocks of a row
     for d in k.turns(shape.counts[0]):
-        if shape.counts[1] > 1:
+        if rows > 1:
             for h, high in _shared(k, shape.counts[1], rows, begin, end):
-                for w, long in _pieces(k, shape.counts[2], width):
-                    yield d, h, w, high, long
-        else:
-            for w, long in _shared(k, shape.counts[2], width, begin, end):
-                yield d, 0, w, 1, long
+                yield d, h, 0, high, shape.counts[2]
+            continue
+        over = end + (each - 1)
+        for h in k.turns(over.op("udiv", over, each), begin.op("udiv", begin, each)):
+            first, last = begin - h * each, end - h * each
+            for w, long in _shared(k, shape.counts[2], width, (first > 0).where(first, 0), last):
+                yield d, h, w, 1, long
 
 
 def _least(end: Value, most: int) -> Value:

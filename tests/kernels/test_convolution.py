@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import kernels
+from tapenet.llvm import sharing
 from tapenet.llvm.processor import registers
 from tapenet.llvm.recording import Place
 from tapenet.ops.layers.convolution import geometry, kernel_dispatch, spatial
@@ -545,6 +546,25 @@ def test_threads_give_the_same(threads: int, monkeypatch: pytest.MonkeyPatch) ->
             several = passes()
         agree(several[:2], one[:2], "f", 0)
         agree(several[2:], one[2:], "f", ERROR, least=0)
+
+
+def test_threads_share_blocks_of_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 3 rows two threads would else have 2 and 1."""
+    lengths: list[int] = []
+    called = sharing.Shared.__call__
+
+    def noted(self: sharing.Shared, length: int, cost: int, *arguments: Any, **options: Any) -> None:
+        if self.form[0] == "gathered":
+            lengths.append(length)
+        called(self, length, cost, *arguments, **options)
+
+    monkeypatch.setattr(sharing.Shared, "__call__", noted)
+    forward, _, _ = spatial.forwards(2)
+    x, w = batch_last(R.normal(size=(128, 16, 5, 5)).astype("f")), R.normal(size=(24, 16, 3, 3)).astype("f")
+    one = forward(x, w, None, 2, 1)
+    assert lengths == [9]
+    many_threads(monkeypatch, 2)
+    agree((forward(x, w, None, 2, 1),), (one,), "f", 0)
 
 
 def test_threads_share_the_outputs_of_a_small_map(monkeypatch: pytest.MonkeyPatch) -> None:
