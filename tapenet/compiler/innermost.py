@@ -16,7 +16,7 @@ from tapenet.ops.layers.convolution.geometry import Plan, plan
 from tapenet.ops.op import Op
 from tapenet.program import windows
 from tapenet.program.called_ops import filled
-from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Result, Value, rewrite
+from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Value, rewrite
 from tapenet.program.passes.patterns import made_by, number
 from tapenet.typing import Shape
 
@@ -32,83 +32,110 @@ def run(program: Program, every: bool = False) -> Program:
     maps and limits that follow go into it. Of `every` one, for any machine, or where floats are quicker so on this one."""
     if not every and _winograd(program):
         return program
-    uses = program.uses()
-    #: Of each convolution, by its result with channels in front; of each product, by its result, or that in another shape.
-    made: dict[Value, Instruction] = {}
-    rows: dict[Value, Instruction] = {}
+    return rewrite(program, _Convolutions(program.uses(), every).change)
 
-    def back(instruction: Instruction, shape: Shape, builder: Builder) -> Value:
-        found = builder.reshape(builder.transpose(instruction.results[0], _BACK), shape)
-        made[found] = instruction
+
+class _Convolutions:
+    """The convolutions of a program, and what becomes part of them.
+
+    Attributes:
+        uses: how often each value is used.
+        every: as for `run`.
+        maps: of each convolution, by its result with channels in front.
+        rows: of each product, by its result, or that in another shape.
+    """
+
+    def __init__(self, uses: dict[Value, int], every: bool) -> None:
+        self.uses = uses
+        self.every = every
+        self.maps: dict[Value, Instruction] = {}
+        self.rows: dict[Value, Instruction] = {}
+
+    def change(self, instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        """What stands for an instruction."""
+        found: Instruction | None
+        match instruction.name:
+            case "loop":
+                before = instruction.params["body"]
+                body = run(before, self.every)
+                if body is not before:
+                    return builder.several("loop", *args, **{**instruction.params, "body": body})
+            case "dot":
+                found = _product(instruction, args, builder, self.every)
+                return None if found is None else self._as_rows(found, instruction.results[0].shape, builder)
+            case "call" if instruction.params["op"] in OPS:
+                found = _convolve(instruction, args, builder, self.every)
+                return None if found is None else self._as_maps(found, instruction.results[0].shape, builder)
+            case "reshape":
+                return self._reshaped(instruction, args[0], builder)
+            case "maximum" | "minimum" | "where":
+                return self._within(instruction, args, builder)
+            case "add":
+                return self._with_bias(instruction, args, builder) or self._with_map(instruction, args, builder)
+        return None
+
+    def _as_maps(self, convolve: Instruction, shape: Shape, builder: Builder) -> Value:
+        found = builder.reshape(builder.transpose(convolve.results[0], _BACK), shape)
+        self.maps[found] = convolve
         return found
 
-    def product(instruction: Instruction, shape: Shape, builder: Builder) -> Value:
-        found = builder.reshape(instruction.results[0], shape)
-        rows[found] = instruction
+    def _as_rows(self, convolve: Instruction, shape: Shape, builder: Builder) -> Value:
+        found = builder.reshape(convolve.results[0], shape)
+        self.rows[found] = convolve
         return found
 
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
-        if instruction.name == "loop":
-            body = run(instruction.params["body"], every)
-            return (
-                None
-                if body is instruction.params["body"]
-                else builder.several("loop", *args, **{**instruction.params, "body": body})
-            )
-        if instruction.name in ("dot", "reshape"):
-            shape = instruction.results[0].shape
-            found = _product(instruction, args, builder, every) if instruction.name == "dot" else rows.get(args[0])
-            if instruction.name == "reshape" and (
-                uses[instruction.args[0]] > 1 or not shape or shape[-1] != args[0].shape[-1]
-            ):
-                return None
-            return None if found is None else product(found, shape, builder)
-        if instruction.name == "call" and instruction.params["op"] in OPS:
-            found = _convolve(instruction, args, builder, every)
-            return None if found is None else back(found, instruction.results[0].shape, builder)
-        shape = instruction.results[0].shape
-        if (limited := _limited(instruction, args, uses)) is not None:
-            value, limits = limited
-            source = rows.get(value, made.get(value))
-            if (
-                source is None
-                or value.shape != shape
-                or "high" in source.params
-                or limits.keys() & source.params.keys()
-            ):
-                return None
-            (result,) = builder.several("convolve", *source.args, **source.params, **limits)
-            assert isinstance(result, Result)
-            return (product if value in rows else back)(result.instruction, shape, builder)
-        if instruction.name != "add":
+    def _reshaped(self, reshape: Instruction, value: Value, builder: Builder) -> Value | None:
+        """A product in another shape with the same columns."""
+        source, shape = self.rows.get(value), reshape.results[0].shape
+        if source is None or self.uses[reshape.args[0]] > 1 or not shape or shape[-1] != value.shape[-1]:
             return None
+        return self._as_rows(source, shape, builder)
+
+    def _within(self, instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+        """Limits, which are part of the convolution or product before them."""
+        limited = _limited(instruction, args, self.uses)
+        if limited is None:
+            return None
+        (value, limits), shape = limited, instruction.results[0].shape
+        source = self.rows.get(value, self.maps.get(value))
+        if source is None or value.shape != shape or "high" in source.params or limits.keys() & source.params.keys():
+            return None
+        made = _appended(builder, *source.args, **source.params, **limits)
+        return (self._as_rows if value in self.rows else self._as_maps)(made, shape, builder)
+
+    def _with_bias(self, add: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+        """A product and a constant: one number for all, or one for each column, and not for each row."""
+        shape = add.results[0].shape
         for i, value in enumerate(args):
-            source, other = rows.get(value), args[1 - i]
-            if source is None or uses[instruction.args[i]] > 1 or _ends(source) or value.shape != shape:
+            source, other = self.rows.get(value), args[1 - i]
+            if source is None or self.uses[add.args[i]] > 1 or _ends(source) or value.shape != shape:
                 continue
-            # One number for all, or one for each column, and not for each row.
             if not isinstance(other, Constant) or other.size not in (1, *other.shape[-1:]):
                 continue
             x, weight, bias = source.args
             assert isinstance(bias, Constant)
-            (result,) = builder.several(
-                "convolve", x, weight, Constant(bias.array + other.array.reshape(-1)), **source.params
-            )
-            assert isinstance(result, Result)
-            return product(result.instruction, shape, builder)
-        for i, value in reversed(list(enumerate(args))):  # of two convolutions the later one
-            source, other = made.get(value), args[1 - i]
-            if source is None or uses[instruction.args[i]] > 1 or _ends(source):
+            bias = Constant(bias.array + other.array.reshape(-1))
+            return self._as_rows(_appended(builder, x, weight, bias, **source.params), shape, builder)
+        return None
+
+    def _with_map(self, add: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+        """A convolution and another map; of two convolutions the later one is added to."""
+        shape = add.results[0].shape
+        for i, value in reversed(list(enumerate(args))):
+            source, other = self.maps.get(value), args[1 - i]
+            if source is None or self.uses[add.args[i]] > 1 or _ends(source):
                 continue
             if len(source.args) == 3 and other.shape == value.shape == shape:
                 n, height, width, c = source.results[0].shape
                 more = _innermost(other, (n, c, height, width), builder)
-                (result,) = builder.several("convolve", *source.args, more, **source.params)
-                assert isinstance(result, Result)
-                return back(result.instruction, shape, builder)
+                return self._as_maps(_appended(builder, *source.args, more, **source.params), shape, builder)
         return None
 
-    return rewrite(program, change)
+
+def _appended(builder: Builder, *args: Value, **params: object) -> Instruction:
+    """A `convolve` at the end of a program."""
+    builder.several("convolve", *args, **params)
+    return builder.body[-1]
 
 
 def _ends(convolve: Instruction) -> bool:
@@ -216,9 +243,7 @@ def _convolve(call: Instruction, args: tuple[Value, ...], builder: Builder, ever
         width = width if every else channels_last.width(width, p.width, (*one, *p.out), dtype.itemsize)
         kernels = kernels.reshape(-1, width, *kernels.shape[1:]).transpose(0, 3, 4, 2, 1)
     shift = np.zeros(p.outs, dtype) if bias is None else bias.array
-    (result,) = builder.several("convolve", maps, Constant(np.ascontiguousarray(kernels)), Constant(shift), **params)
-    assert isinstance(result, Result)
-    return result.instruction
+    return _appended(builder, maps, Constant(np.ascontiguousarray(kernels)), Constant(shift), **params)
 
 
 #: Turns and columns from which a product is one with packed weights. For each block of weights it reads its other operand, of
@@ -238,9 +263,6 @@ def _product(dot: Instruction, args: tuple[Value, ...], builder: Builder, every:
         return None
     width = outs if every else channels_last.width(outs, turns, (1, n), x.dtype.itemsize)
     packed = np.ascontiguousarray(kernels.reshape(turns, -1, width).transpose(1, 0, 2)).reshape(-1, 1, 1, turns, width)
-    (result,) = builder.several(
-        "convolve", builder.reshape(x, (1, 1, n, turns)), Constant(packed), Constant(np.zeros(outs, x.dtype)),
-        stride=(1, 1), dilation=(1, 1), borders=((0, 0), (0, 0)),
-    )  # fmt: skip
-    assert isinstance(result, Result)
-    return result.instruction
+    row, shift = builder.reshape(x, (1, 1, n, turns)), Constant(np.zeros(outs, x.dtype))
+    geometry = {"stride": (1, 1), "dilation": (1, 1), "borders": ((0, 0), (0, 0))}
+    return _appended(builder, row, Constant(packed), shift, **geometry)
