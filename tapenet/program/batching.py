@@ -87,8 +87,7 @@ class Lanes:
             if alters and (both or not tells):
                 raise CannotBatch(_effect(instruction))
             if (tells and instruction.name == "call") or not laned:
-                specs = [Spec(r.shape, r.dtype) for r in instruction.results]
-                kept = Instruction(instruction.name, given, instruction.params, specs, instruction.line)
+                kept = instruction.on(given)
                 self.builder.body.append(kept)
                 new.update(zip(instruction.results, kept.results, strict=True))
                 continue
@@ -250,11 +249,12 @@ def _exchanged(builder: Builder, value: Value) -> Value:
 
 def _dot_add(lanes: Lanes, instruction: Instruction, args: Sequence[Value], flags: Sequence[bool]) -> Value:
     """the product as that of `dot`, then the sum"""
-    product: Value
-    if any(flags[1:]):
-        product = _dot(lanes, instruction, args[1:], flags[1:])
-    else:
-        product = lanes.builder.emit("dot", *args[1:], **instruction.params)
+    both = args[1:]
+    product = (
+        _dot(lanes, instruction, both, flags[1:])
+        if any(flags[1:])
+        else lanes.builder.emit("dot", *both, **instruction.params)
+    )
     return lanes.builder.elementwise("add", args[0], product)
 
 

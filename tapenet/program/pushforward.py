@@ -24,7 +24,6 @@ from tapenet.program.differentiating import (
 )
 from tapenet.program.ir import Builder, Input, Instruction, Program, Value, inline
 from tapenet.program.passes import simplify
-from tapenet.program.primitives import Spec
 
 #: The tangent of a value; None if it is zeros.
 Tangent = Value | None
@@ -88,10 +87,7 @@ class _Pushforward:
         builder, name = self.builder, old.name
         builder.line = old.line
         args = tuple(map(self.value, old.args))
-        instruction = old
-        if args != old.args:
-            specs = [Spec(r.shape, r.dtype) for r in old.results]
-            instruction = Instruction(name, args, old.params, specs, old.line)
+        instruction = old if args == old.args else old.on(args)
         tangents = [self._tangents.get(a) for a in args]
         if old.paired:
             tangents = [_full(builder, a, t) if is_inexact(a) else None for a, t in zip(args, tangents, strict=True)]

@@ -197,9 +197,17 @@ def write(
         places(code, batch, (left, right, out), outer, lambda at: one(code, at, each), dtype)
         return Function.of(code, pointers, vectors=own)
 
-    each = -(-math.prod(batch) // count)
-    item = Kernel("products", dtype)
-    at = given(item, ["ptr"] * 3)
+    item, each = Kernel("products", dtype), -(-math.prod(batch) // count)
+    _some(item, batch, each, outer, lambda at: one(item, at, 1))
+    share(code, name(called(item, own)), [f"ptr {p}" for p in (left, right, out)], -(-math.prod(batch) // each))
+    return Function.of(code, pointers)
+
+
+def _some(
+    item: Kernel, batch: Shape, each: int, strides: Sequence[Strides], one: Callable[[Sequence[str]], None]
+) -> None:
+    """A piece of a batch: so many of its products in a row, each by a function of the pointers to its matrices."""
+    at = given(item, ["ptr"] * len(strides))
     first = item.emit(f"mul nuw nsw i64 %item, {each}")
     rest = item.emit(f"sub nsw i64 {math.prod(batch)}, {first}")
 
@@ -209,13 +217,11 @@ def write(
         for axis in reversed(range(len(batch))):
             place = item.emit(f"urem i64 {left_over}, {batch[axis]}")
             left_over = item.emit(f"udiv i64 {left_over}, {batch[axis]}")
-            here = [offset(item, p, place, s[axis], dtype) for p, s in zip(here, outer, strict=True)]
-        one(item, here, 1)
+            here = [offset(item, p, place, s[axis], item.dtype) for p, s in zip(here, strides, strict=True)]
+        one(here)
 
     item.loop(item.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {each})"), turn)
     item.declares.add("declare i64 @llvm.smin.i64(i64, i64)")
-    share(code, name(called(item, own)), [f"ptr {p}" for p in (left, right, out)], -(-math.prod(batch) // each))
-    return Function.of(code, pointers)
 
 
 def _few_rows(
