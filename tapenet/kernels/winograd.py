@@ -278,26 +278,33 @@ def _inputs(
 ) -> None:  # fmt: skip
     """V of a block of tiles, these lines of them."""
     n = shape.batch
-    rows = [_place(shape, 0, row, i) for i in range(4)]
+    above, before = shape.befores
+    rows = [_there(shape, 0, row, i) for i in range(4)]
     for c in k.turns(shape.channels):
         for t in k.turns(size):
-            columns = [_place(shape, 1, first + t, j) for j in range(4)]
-            places = [[_seen(x.part(c, i, j), border, (row, column)) for j, column in columns] for i, row in rows]
+            columns = [_there(shape, 1, first + t, j) for j in range(4)]
+            corner, cells = x.moved(c, row * 2, (first + t) * 2).near(), v.moved(0, c, t * n).near()
+            places = [
+                [
+                    _seen(corner.moved(0, i - above, j - before), border, (line, column))
+                    for j, column in enumerate(columns)
+                ]
+                for i, line in enumerate(rows)
+            ]
             for at, count in k.vectors(0, n):
                 tile = [[place.load(at, lanes=k.lanes, count=count) for place in line] for line in places]
                 for i, values in zip(lines, both(B, tile, lines), strict=True):
                     for j, value in enumerate(values):
-                        v.store(value, 4 * i + j, c, t * n + at, count=count)
+                        cells.store(value, 4 * i + j, 0, at, count=count)
 
 
-def _place(shape: Shape, axis: int, tile: Value, i: int) -> tuple[Value, Value | None]:
-    """Where the i-th row or column of a tile is in the input, and whether it is there, None if each tile's is."""
+def _there(shape: Shape, axis: int, tile: Value, i: int) -> Value | None:
+    """Whether the i-th row or column of a tile is in the input, None if each tile's is."""
     length, before = shape.inputs[axis], shape.befores[axis]
-    place = tile * 2 + (i - before)
     last = 2 * ((shape.rows, shape.columns)[axis] - 1) + i - before
     if i >= before and last < length:
-        return place, None
-    return place, place.compare("ult", length)
+        return None
+    return (tile * 2 + (i - before)).compare("ult", length)
 
 
 def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None]) -> Array:
@@ -464,14 +471,12 @@ def _outputs(
     for o in k.turns(shape.outs):
         number = k.spread(bias.load(o), k.lanes)
         for t in k.turns(size):
+            cells, corner = m.moved(0, o, t * n).near(), out.moved(o, row * 2, (first + t) * (2 * n)).near()
             for at, count in k.vectors(0, n):
-                tile = [
-                    [m.load(4 * i + j, o, t * n + at, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)
-                ]
+                tile = [[cells.load(4 * i + j, 0, at, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)]
                 for i, values in enumerate(both(A, tile)[: part[0]]):
                     for j, value in enumerate(values[: part[1]]):
-                        place = ((first + t) * 2 + j) * n + at
-                        out.store(value + number, o, row * 2 + i, place, count=count)
+                        corner.store(value + number, 0, i, j * n + at, count=count)
 
 
 @factory(128)
@@ -541,15 +546,15 @@ def _adjoint(
     matrix = tuple(zip(*A, strict=True))
     for o in k.turns(shape.outs):
         for t in k.turns(size):
+            corner, cells = y.moved(o, row * 2, (first + t) * (2 * n)).near(), m.moved(0, o, t * n).near()
             for at, count in k.vectors(0, n):
                 tile = [[zero, zero], [zero, zero]]
                 for i in range(part[0]):
                     for j in range(part[1]):
-                        place = ((first + t) * 2 + j) * n + at
-                        tile[i][j] = y.load(o, row * 2 + i, place, lanes=k.lanes, count=count)
+                        tile[i][j] = corner.load(0, i, j * n + at, lanes=k.lanes, count=count)
                 for i, values in zip(lines, both(matrix, tile, lines), strict=True):
                     for j, value in enumerate(values):
-                        m.store(value, 4 * i + j, o, t * n + at, count=count)
+                        cells.store(value, 4 * i + j, 0, at, count=count)
 
 
 # -- narrow batches ----------------------------------------------------------------------------------------------
@@ -596,14 +601,14 @@ def _row_inputs(
                 planes(k, seen, image.part(c - first, line), (width, -before, 2, shape.columns + 1), n)
         for c in k.turns(last, first):
             for r in k.turns(size):
+                corner, cells = image.moved(c - first, r * 2).near(), v.moved(0, c, r * (shape.columns * n)).near()
                 for at, count in k.vectors(0, shape.columns * n):
                     tile = [
-                        [image.load(c - first, r * 2 + i, j % 2, j // 2 * n + at, lanes=k.lanes) for j in range(4)]
-                        for i in range(4)
+                        [corner.load(0, i, j % 2, j // 2 * n + at, lanes=k.lanes) for j in range(4)] for i in range(4)
                     ]
                     for i, values in zip(lines, both(B, tile, lines), strict=True):
                         for j, value in enumerate(values):
-                            v.store(value, 4 * i + j, c, r * (shape.columns * n) + at, count=count)
+                            cells.store(value, 4 * i + j, 0, at, count=count)
 
 
 def _pairs(k: Kernel, shape: Shape) -> Iterator[tuple[int, int | None, int | None]]:
@@ -624,9 +629,9 @@ def _row_outputs(
         number = k.spread(bias.load(o), k.lanes)
         for r in k.turns(size):
             lines: list[list[Value]] = [[], []]
+            cells = m.moved(0, o, r * (shape.columns * n)).near()
             for at, count, _ in _pairs(k, shape):
-                column = r * (shape.columns * n) + at
-                tile = [[m.load(4 * i + j, o, column, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)]
+                tile = [[cells.load(4 * i + j, 0, at, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)]
                 for line, (even_places, odd) in zip(lines, both(A, tile), strict=True):
                     line.append(k.interleaved(even_places + number, odd + number, n))
             for i, results in enumerate(lines):
@@ -650,9 +655,10 @@ def _row_adjoint(
                 place = (row + r) * 2 + i
                 there = place.compare("ult", shape.height) if shape.height % 2 else None
                 seen.append(_seen(y.part(o, place), border, (there, None)))
+            cells = m.moved(0, o, r * (shape.columns * n)).near()
             for at, count, some in _pairs(k, shape):
                 pair = [line.load(2 * at, lanes=2 * k.lanes, count=some) for line in seen]
                 tile = [[k.every(value, 2, n, j) for j in range(2)] for value in pair]
                 for i, values in zip(lines, both(matrix, tile, lines), strict=True):
                     for j, value in enumerate(values):
-                        m.store(value, 4 * i + j, o, r * (shape.columns * n) + at, count=count)
+                        cells.store(value, 4 * i + j, 0, at, count=count)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tapenet.llvm.emitter import llvm_type
-from tapenet.llvm.loops import Carried, Code, Strides, fetch, offset
+from tapenet.llvm.loops import Carried, Code, Strides, fetch, near, offset
 from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 
@@ -206,6 +206,7 @@ def _tile(
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
     pieces = [_piece(min(lanes, width - v * lanes), lanes, t) for v in range(vectors)]
+    left, right = (near(code, left[0]), left[1]), (near(code, right[0]), right[1])
     sums = [[Carried("zeroinitializer", piece.vector) for piece in pieces] for _ in range(rows)]
 
     def step(index: str) -> None:

@@ -36,7 +36,7 @@ from tapenet.llvm.addresses import address
 from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suffix
 from tapenet.llvm.emitter import Value as Value
 from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
-from tapenet.llvm.loops import Code, run_length
+from tapenet.llvm.loops import Code, near, run_length
 from tapenet.llvm.parts import AS_WRITTEN, OWN_VECTORS
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import definitions
@@ -127,6 +127,10 @@ class Array:
     def moved(self, *indices: Index) -> Array:
         """The array with all its axes, from an element on."""
         return Array(self.kernel, self.at(*indices), self.strides, self.dtype)
+
+    def near(self) -> Array:
+        """The same, by a pointer of which LLVM knows nothing: what lies near it is reached by known distances."""
+        return Array(self.kernel, near(self.kernel, self.pointer), self.strides, self.dtype)
 
     def load(self, *indices: Index, lanes: int = 0, count: int | None = None) -> Value:
         """An element; with `lanes` a vector of those from there on, with `count` zeros behind the first so many."""
