@@ -28,11 +28,6 @@ class Place(NamedTuple):
     offset: int
     strides: Strides
 
-    @property
-    def dense(self) -> bool:
-        """Whether it is the whole of its root."""
-        return self.offset == 0
-
 
 def c_strides(shape: tuple[int, ...]) -> Strides:
     """Strides of row-major order."""

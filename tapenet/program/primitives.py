@@ -1,21 +1,22 @@
 """The primitives that programs are made of, in one table: the common language of ops, compiler and backends.
 
-A row says what a primitive computes, which shape and dtype that has, and its derivative. `evaluate` is its meaning, in plain
-NumPy that runs on tensors too; every backend is held against it. [The table](../../docs/primitives.md) is printed from here.
+A row says what a primitive computes, and which shape and dtype that has. `evaluate` is its meaning, in plain NumPy that runs
+on tensors too; every backend is held against it. [The table](../../docs/primitives.md) is printed from here. Derivatives are in
+`derivatives`, and those of what is not elementwise in `pullback`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tapenet.program.called_ops import Called, Hole, call, filled
-from tapenet.program.derivatives import RULES, Rule, arguments, safe_mul
+from tapenet.program.derivatives import arguments, safe_mul
 from tapenet.typing import Array, DType, Shape
 
 Params = Mapping[str, Any]
@@ -44,8 +45,6 @@ class Primitive:
         args: what the arguments are called.
         computes: what it computes, in words or NumPy.
         gives: the shape and dtype of that, in words.
-        derivative: by argument, the rule that pulls a gradient back (`derivatives`). Those of primitives that are not
-            elementwise are in `pullback`.
     """
 
     kind: str
@@ -54,7 +53,6 @@ class Primitive:
     args: str
     computes: str
     gives: str
-    derivative: Mapping[str, Rule] = field(default_factory=dict)
 
 
 #: The table.
@@ -171,7 +169,7 @@ for _count, _names in NAMES.items():
         _called = f"scipy.special.{_SPECIAL[_name]}" if _name in _SPECIAL else f"np.{_name}"
         _computes = _OTHERS[_name][1] if _name in _OTHERS else f"{_called}({_args})"
         PRIMITIVES[_name] = Primitive(
-            "elementwise", partial(_elementwise, _name), partial(_evaluated, _name), _args, _computes, "", RULES.get(_name, {})
+            "elementwise", partial(_elementwise, _name), partial(_evaluated, _name), _args, _computes, ""
         )  # fmt: skip
 
 
@@ -180,7 +178,7 @@ def add_elementwise(name: str, title: str, run: Callable[..., Array], args: str,
     _OTHERS[name] = run, computes
     ADDED[name] = title
     PRIMITIVES[name] = Primitive(
-        "elementwise", partial(_elementwise, name), partial(_evaluated, name), args, computes, "", RULES.get(name, {})
+        "elementwise", partial(_elementwise, name), partial(_evaluated, name), args, computes, ""
     )
 
 

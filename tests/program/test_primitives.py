@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 
 import tapenet.compiler.innermost
+import tapenet.compiler.quantizing
 import tapenet.ops.functions  # noqa: F401  says how what ops stand for is differentiated
 from tapenet.program import derivatives
 from tapenet.program.batching import RULES as BATCHING
 from tapenet.program.derivatives import FLAT
 from tapenet.program.differentiating import DEFINITIONS
-from tapenet.program.primitives import ADDED, NAMES, PRIMITIVES, Primitive, Spec, function, loop_dtypes
+from tapenet.program.primitives import ADDED, NAMES, PRIMITIVES, Spec, function, loop_dtypes
 from tapenet.program.pullback import STRUCTURE, WHOLE
 
 PAGE = Path(__file__).parents[2] / "docs" / "primitives.md"
@@ -108,9 +109,9 @@ def page() -> str:
     """The page, from the table."""
     texts = rules()
 
-    def derivative(name: str, row: Primitive) -> str:
-        if row.derivative:
-            return "; ".join(f"{arg}: `{texts[name][arg]}`" for arg in row.derivative)
+    def derivative(name: str) -> str:
+        if name in texts:
+            return "; ".join(f"{arg}: `{rule}`" for arg, rule in texts[name].items())
         if name in {*STRUCTURE, *DEFINITIONS, *WHOLE}:
             return "in terms of primitives"
         return "0" if name in {*FLAT, "stop"} else "–"
@@ -133,7 +134,7 @@ def page() -> str:
         ]
         lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         for name, row in rows.items():
-            cells = [f"`{name}`", f"`{row.args}`", row.computes, *([row.gives] if gives else []), derivative(name, row)]
+            cells = [f"`{name}`", f"`{row.args}`", row.computes, *([row.gives] if gives else []), derivative(name)]
             cells += (
                 [" ".join(str(inspect.getdoc(BATCHING[name]) if name in BATCHING else "–").split())] if gives else []
             )
