@@ -27,6 +27,7 @@ MODULES = modules_in(ROOT)
 KNOWS: dict[str, set[str]] = {
     "typing": set(),
     "plugins": set(),
+    "locks": set(),
     "names": set(),
     "new": set(),
     "llvm": {"llvm"},
@@ -69,7 +70,7 @@ KNOWS: dict[str, set[str]] = {
     },
 }  # fmt: skip
 for _known in KNOWS.values():
-    _known |= {"typing", "names", "plugins"}
+    _known |= {"typing", "locks", "names", "plugins"}
 #: The public names and the command line stand above all folders.
 ROOF = {"tapenet", "tapenet.__main__"}
 

@@ -5,7 +5,6 @@ the leaves' `.grad`.
 from __future__ import annotations
 
 import sys
-import threading
 from heapq import heappush
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from tapenet.autodiff.node import BaseTensor, Leaf, Node, Parents, hooked_nodes
 from tapenet.autodiff.state import enable_grad, local
+from tapenet.locks import lock
 from tapenet.ops.indexing import row_sparse
 from tapenet.ops.indexing.items import Cleared
 from tapenet.ops.indexing.reads import Reads
@@ -204,7 +204,7 @@ def conj_cotangent(g: Any) -> Any:
 
 
 #: Two threads may reach the same leaf at once.
-_grad_lock = threading.Lock()
+_grad_lock = lock()
 
 
 def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[BaseTensor]) -> None:

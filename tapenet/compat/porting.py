@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dis
 import sys
-import threading
 import warnings
 import weakref
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from tapenet.autodiff.state import Switch, enter, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compat import torch_functions
 from tapenet.compat.differences import DIFFERENCES, OF_VIEWS, VIEWS, Difference, Use
+from tapenet.locks import lock
 from tapenet.ops import tracebacks
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
@@ -158,7 +158,7 @@ def _stored(frame: FrameType) -> bool:
 
 # -- putting the watchers in place -------------------------------------------------------------------------------
 
-_lock = threading.Lock()
+_lock = lock()
 _open = 0
 #: What is put back when the last scope closes: the owner, the name, what it had itself, and the watcher.
 _put: list[tuple[object, str, object, object]] = []

@@ -32,7 +32,7 @@ from tapenet.compiler.frozen import Freezing
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Variant
 from tapenet.llvm import toolchain
-from tapenet.llvm.locks import reentrant_lock
+from tapenet.locks import reentrant_lock
 from tapenet.ops.stack_frames import user_site
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.backend import Runner

@@ -6,7 +6,6 @@ import itertools
 import os
 import re
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +18,14 @@ from tapenet.drawing.picture import Picture
 from tapenet.drawing.sources.build import build, made
 from tapenet.drawing.sources.names import variables
 from tapenet.drawing.text import clean
+from tapenet.locks import lock
 
 #: How many a process draws: after these, somebody is not looking.
 MOST = 20
 #: How many ops the whole is made of that the picture is a part of. More would take time and show nothing.
 _NEAR = 200
 
-_lock = threading.Lock()
+_lock = lock()
 _numbers = itertools.count(1)
 
 

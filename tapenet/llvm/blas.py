@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tapenet.llvm.emitter import Value, literal, llvm_type
-from tapenet.llvm.locks import lock
+from tapenet.locks import lock
 
 if TYPE_CHECKING:
     from tapenet.llvm.loops import Code

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from tapenet.llvm.locks import lock
 from tapenet.llvm.processor import processors
+from tapenet.locks import lock
 
 T = TypeVar("T")
 

@@ -30,10 +30,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from tapenet.llvm.blas import find
-from tapenet.llvm.locks import lock
 from tapenet.llvm.parts import AS_WRITTEN, CALLS, OWN_VECTORS, parts
 from tapenet.llvm.processor import processor
 from tapenet.llvm.tasks import Task
+from tapenet.locks import lock
 
 #: Goes into every key: changed when the code generator's conventions change in a way that the IR does not show.
 VERSION = 1
@@ -71,6 +71,10 @@ def target() -> Target:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # One thread at a time is in most functions of LLVM's, and none while another forks: in the child it would stay there.
+    inside = getattr(llvm.ffi.lib, "_lock", None)
+    if inside is not None and hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=inside.__enter__, after_in_parent=inside.__exit__, after_in_child=inside.__exit__)
     cpu, features, _ = processor()
 
     def another(care: int = 3) -> Machine:

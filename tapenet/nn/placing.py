@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -12,13 +11,12 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.tensor import Tensor
+from tapenet.locks import lock, reentrant_lock
 from tapenet.nn.module_tree import Tree, walk
 
 #: Held while other tensors are in a module: blocks of several threads take turns.
 _locks: WeakKeyDictionary[Tree, threading.RLock] = WeakKeyDictionary()
-_making = threading.Lock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_locks.clear)
+_making = lock()
 
 
 def named(module: Tree) -> dict[str, Tensor]:
@@ -101,7 +99,7 @@ def _put_back(changes: list[tuple[Tree, str, object, object]], marks: list[tuple
 
 def _lock(module: Tree) -> threading.RLock:
     with _making:
-        return _locks.setdefault(module, threading.RLock())
+        return _locks.setdefault(module, reentrant_lock())
 
 
 def _fitting(value: object, place: Tensor) -> Tensor:

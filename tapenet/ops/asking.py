@@ -6,18 +6,18 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import threading
 from collections.abc import Callable
 from types import CodeType, FunctionType
 
 import numpy as np
 
+from tapenet.locks import lock
 from tapenet.ops.operators import Operand
 from tapenet.ops.registry import numpy_functions
 
 #: A function that asks -> what it was.
 _originals: dict[FunctionType, FunctionType] = {}
-_lock = threading.Lock()
+_lock = lock()
 #: Types of arguments that go to the function as they are, without a closer look.
 _PLAIN = frozenset({np.ndarray, float, int, bool, complex, str, type(None), np.float64, np.float32, np.int64})
 

@@ -10,6 +10,7 @@ anew from the same generator at every replay.
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from tapenet import locks
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.typing import Array, DType, StateDict
@@ -80,6 +82,16 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
         f"rng={rng!r} is a {type(rng).__name__}: give a NumPy generator (np.random.default_rng(...)), an integer, or "
         "None for the one that tn.random.seed seeds"
     )
+
+
+def _forked() -> None:
+    """Another thread may have been drawing when this process was forked."""
+    if _default is not None:
+        locks.free(_default.bit_generator.lock)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def places_of_generators() -> tuple[object, ...]:

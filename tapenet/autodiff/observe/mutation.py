@@ -9,13 +9,13 @@ if something was written after its oldest node.
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.autodiff.node import Node, next_number
+from tapenet.locks import lock
 from tapenet.program.arguments import elements
 from tapenet.typing import Array
 
@@ -69,7 +69,7 @@ _writes: dict[Hashable, Write] = {}
 _LIMIT = 100_000
 #: How often something has been entered there.
 _entered = 0
-_lock = threading.Lock()
+_lock = lock()
 
 
 class Writer:

@@ -15,9 +15,9 @@ import numpy as np
 from tapenet.kernels import SMALL, aligned, keep_memory
 from tapenet.llvm.addresses import address
 from tapenet.llvm.blas import alone
-from tapenet.llvm.locks import reentrant_lock
 from tapenet.llvm.toolchain import Library
 from tapenet.llvm.toolchain import build as compile_text
+from tapenet.locks import reentrant_lock
 from tapenet.program import generated, numpy_backend
 from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
