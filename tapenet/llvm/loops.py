@@ -213,6 +213,10 @@ class Access:
         rest = self.strides[:axis] + self.strides[axis + 1 :]
         return Access(offset(code, self.pointer, index, self.strides[axis], self.dtype), rest, self.dtype)
 
+    def parts(self) -> Access:
+        """Of complex numbers real and imaginary parts, along one more axis, of length 2."""
+        return Access(self.pointer, (*(2 * s for s in self.strides), 1), self.dtype.type(0).real.dtype)
+
 
 def offset(code: Code, pointer: str, index: str | int, stride: int | str, dtype: DType) -> str:
     """A pointer moved by index * stride elements."""
@@ -727,6 +731,8 @@ def fill(code: Code, pointer: str, size: int, value: str, dtype: DType) -> None:
 
 def copy(code: Code, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
     """Copy elements to where others are, or add them to these."""
+    if add and source.dtype.kind == "c":
+        lengths, source, target = (*lengths, 2), source.parts(), target.parts()
 
     def body(at: list[Access]) -> list[str]:
         value = load(code, at[0].pointer, source.dtype)

@@ -1,6 +1,7 @@
 """Linear algebra as rows of the table of primitives: NumPy's functions of matrices, once for each place in the leading axes.
 
-Native code runs the loops that NumPy runs (`native/linear_algebra`), so that results, and what is refused, are NumPy's.
+Native code runs the loops that NumPy runs (`native/linear_algebra`), so that results, and what is refused, are NumPy's. So are
+products of complex matrices; those of real ones are `dot`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from tapenet.program import batching
 from tapenet.program.batching import Lanes
 from tapenet.program.ir import Instruction, Value
+from tapenet.program.low import real_of
 from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Results, Spec
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Operand, Symbol, array_of, builder_of
 from tapenet.typing import Array
@@ -28,6 +30,8 @@ class Row(NamedTuple):
         args: what the arrays are called.
         sizes: from the parameters the sizes of the last axes, as "(m,n)->(m,k),(k)"; k is the smaller one of m and n.
         loops: from the parameters the names of NumPy's ufuncs, which native code runs one after the other.
+        dtypes: the characters of those that it takes.
+        real: the positions of results that are real where the arguments are complex.
         error: what is wrong where LAPACK gives up; "" where it does not.
         package: where the function is.
         pivots: whether the last result is LAPACK's pivots, integers of 32 bits.
@@ -38,6 +42,8 @@ class Row(NamedTuple):
     sizes: Callable[[Params], str]
     loops: Callable[[Params], tuple[str, ...]]
     error: str = ""
+    dtypes: str = "dD"
+    real: tuple[int, ...] = ()
     package: str = "np"
     pivots: bool = False
 
@@ -104,10 +110,11 @@ _SVD = "SVD did not converge"
 ROWS: dict[str, Row] = {
     "cholesky": Row(np.linalg.cholesky, "a", _SQUARE, _upper("cholesky"), "Matrix is not positive definite"),
     "det": Row(np.linalg.det, "a", _always("(m,m)->()"), _loops("det")),
-    "eigh": Row(np.linalg.eigh, "a", _always("(m,m)->(m),(m,m)"), _upper("eigh"), _EIGEN),
-    "eigvalsh": Row(np.linalg.eigvalsh, "a", _always("(m,m)->(m)"), _upper("eigvalsh"), _EIGEN),
+    "eigh": Row(np.linalg.eigh, "a", _always("(m,m)->(m),(m,m)"), _upper("eigh"), _EIGEN, real=(0,)),
+    "eigvalsh": Row(np.linalg.eigvalsh, "a", _always("(m,m)->(m)"), _upper("eigvalsh"), _EIGEN, real=(0,)),
     "inv": Row(np.linalg.inv, "a", _SQUARE, _loops("inv"), "Singular matrix"),
-    "lu_factor": Row(factors, "a", _always("(m,n)->(m,n),(k)"), _loops(), package="scipy", pivots=True),
+    "lu_factor": Row(factors, "a", _always("(m,n)->(m,n),(k)"), _loops(), dtypes="d", package="scipy", pivots=True),
+    "matmul": Row(np.matmul, "a, b", _always("(m,l),(l,n)->(m,n)"), _loops("matmul"), dtypes="FD"),
     "qr": Row(
         np.linalg.qr,
         "a",
@@ -115,7 +122,7 @@ ROWS: dict[str, Row] = {
         lambda p: ("qr_r_raw", "qr_complete" if _complete(p) else "qr_reduced"),
         "Incorrect argument found while performing QR factorization",
     ),
-    "slogdet": Row(np.linalg.slogdet, "a", _always("(m,m)->(),()"), _loops("slogdet")),
+    "slogdet": Row(np.linalg.slogdet, "a", _always("(m,m)->(),()"), _loops("slogdet"), real=(1,)),
     "solve": Row(np.linalg.solve, "a, b", _always("(m,m),(m,n)->(m,n)"), _loops("solve"), "Singular matrix"),
     "solve_triangular": Row(
         solved_triangle,
@@ -123,7 +130,8 @@ ROWS: dict[str, Row] = {
         _always("(m,m),(m,n)->(m,n)"),
         _loops(),
         "Singular matrix: a 0 on the diagonal of a triangle",
-        "scipy",
+        dtypes="d",
+        package="scipy",
     ),
     "svd": Row(
         np.linalg.svd,
@@ -131,8 +139,9 @@ ROWS: dict[str, Row] = {
         lambda p: "(m,n)->(m,m),(k),(n,n)" if _complete(p) else "(m,n)->(m,k),(k),(k,n)",
         lambda p: ("svd_f" if _complete(p) else "svd_s",),
         _SVD,
+        real=(1,),
     ),
-    "svdvals": Row(np.linalg.svdvals, "a", _always("(m,n)->(k)"), _loops("svd"), _SVD),
+    "svdvals": Row(np.linalg.svdvals, "a", _always("(m,n)->(k)"), _loops("svd"), _SVD, real=(0,)),
 }
 
 
@@ -142,18 +151,21 @@ def axes(text: str) -> list[tuple[str, ...]]:
 
 
 def _infer(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
-    before, _, after = ROWS[name].sizes(params).partition("->")
+    row = ROWS[name]
+    before, _, after = row.sizes(params).partition("->")
     sizes: dict[str, int] = {}
+    dtype = args[0].dtype
     for names, arg in zip(axes(before), args, strict=True):
-        if len(arg.shape) < 2 or arg.dtype != np.float64:
+        if len(arg.shape) < 2 or arg.dtype != dtype or dtype.char not in row.dtypes:
             raise ValueError(f"{name} of {arg}")
         for size, n in zip(names, arg.shape[-2:], strict=True):
             if sizes.setdefault(size, n) != n:
                 raise ValueError(f"{name} of {[a.shape for a in args]}")
     sizes["k"] = min(sizes["m"], sizes.get("n", sizes["m"]))
     lead = np.broadcast_shapes(*(a.shape[:-2] for a in args))
-    found = [Spec((*lead, *(sizes[size] for size in names)), args[0].dtype) for names in axes(after)]
-    if ROWS[name].pivots:
+    kinds = [real_of(dtype) if i in row.real else dtype for i in range(len(axes(after)))]
+    found = [Spec((*lead, *(sizes[size] for size in names)), k) for names, k in zip(axes(after), kinds, strict=True)]
+    if row.pivots:
         found[-1] = found[-1]._replace(dtype=np.dtype(np.int32))
     return found
 
@@ -176,7 +188,7 @@ for _name, _row in ROWS.items():
     PRIMITIVES[_name] = Primitive(
         "linear algebra", partial(_infer, _name), partial(_evaluate, _name), _row.args,
         f"{_row.package}.linalg.{_name}({_row.args})",
-        f"as the function, float64{'; pivots int32' if _row.pivots else ''}",
+        "as the function, " + " or ".join(np.dtype(c).name for c in _row.dtypes) + "; pivots int32" * _row.pivots,
     )  # fmt: skip
     batching.RULES[_name] = over_lanes
 
@@ -185,14 +197,15 @@ for _name, _row in ROWS.items():
 
 
 def _emit(name: str, *operands: Operand, **params: object) -> tuple[Symbol, ...]:
-    """What a primitive gives, in the dtype of the operands. As NumPy does, it computes in float64 for any."""
+    """What a primitive gives, in the dtype of the operands. As NumPy does, it computes with 64 bits for any."""
     builder = builder_of(*operands)
     arrays = [array_of(builder, x) for x in operands]
     dtype = np.result_type(*(a.dtype if a.dtype.kind in "fc" else np.float64 for a in arrays))
-    if dtype.char not in "fd":
+    wide = np.result_type(dtype, np.float64)
+    if dtype.char not in "fdFD" or wide.char not in ROWS[name].dtypes:
         raise CannotLower(f"linear algebra of {dtype}")
-    values = builder.several(name, *(a.astype(np.float64).value for a in arrays), **params)
-    return tuple(Symbol(builder, v).astype(dtype) for v in values)
+    values = builder.several(name, *(a.astype(wide).value for a in arrays), **params)
+    return tuple(Symbol(builder, v).astype(real_of(dtype) if v.dtype.kind == "f" else dtype) for v in values)
 
 
 def _one(name: str) -> Callable[..., Symbol]:
@@ -251,7 +264,8 @@ def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian:
     w, v = np.linalg.eigh(a)
     order = np.flip(np.argsort(np.abs(w)), -1)
     w, v = np.take_along_axis(w, order, -1), np.take_along_axis(v, order[..., None, :], -1)
-    return v, np.abs(w), np.swapaxes(v * np.copysign(1.0, w)[..., None, :], -1, -2)
+    vh = np.conj(np.swapaxes(v * np.copysign(1.0, w)[..., None, :], -1, -2))
+    return v, np.abs(w), vh
 
 
 FUNCTIONS |= {

@@ -45,6 +45,16 @@ def is_inexact(dtype: np.dtype) -> bool:
     return dtype.char in INEXACT
 
 
+def real_of(dtype: np.dtype) -> np.dtype:
+    """The dtype of the real parts of numbers.
+
+    >>> real_of(np.dtype(np.complex64))
+    dtype('float32')
+    """
+    found: np.dtype = dtype.type(0).real.dtype
+    return found
+
+
 def any_low(arrays: Iterable[object]) -> bool:
     """Whether one of several arrays, or plain values among them, is low."""
     return any(isinstance(a, np.ndarray) and a.dtype.char in LOW for a in arrays)

@@ -22,6 +22,7 @@ RUNS: dict[str, Callable[..., Array]] = {
 }  # fmt: skip
 #: What native code has loops for.
 _NUMBERS = frozenset("?bhilqBHILQfd")
+_SUMMED = _NUMBERS | frozenset("FD")
 _INDEX = np.dtype(np.intp)
 
 
@@ -75,12 +76,12 @@ batching.RULES["searchsorted"] = _searched_lanes
 # -- on symbols --------------------------------------------------------------------------------------------------
 
 
-def _line(a: Operand, axis: int | None) -> tuple[Symbol, int]:
+def _line(a: Operand, axis: int | None, numbers: frozenset[str] = _NUMBERS) -> tuple[Symbol, int]:
     """An array, and the axis to go along; all elements in one line if there is none."""
     a = array_of(builder_of(a), a)
     if axis is None or not a.ndim:
         a, axis = a.reshape(-1), 0
-    if a.dtype.char not in _NUMBERS:
+    if a.dtype.char not in numbers:
         raise CannotLower(f"in order, of {a.dtype}")
     return a, normalize_axis_index(axis, a.ndim)
 
@@ -106,9 +107,10 @@ def _running(name: str, a: Operand, axis: int | None = None, dtype: object = Non
         raise CannotLower(f"{name} with out=")
     if not array_of(builder_of(a), a).ndim and axis is not None:
         raise CannotLower(f"{name} of a number")
-    a, axis = _line(a, axis)
+    numbers = _SUMMED if name == "cumsum" else _NUMBERS
+    a, axis = _line(a, axis, numbers)
     grown = RUNS[name](np.empty(0, a.dtype), dtype=dtype).dtype
-    if grown.char not in _NUMBERS or grown.kind == "b":
+    if grown.char not in numbers or grown.kind == "b":
         raise CannotLower(f"{name} in {grown}")
     return Symbol(a.builder, a.builder.emit(name, a.astype(grown).value, axis=axis))
 

@@ -13,6 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.called_ops import Resized
+from tapenet.program.low import real_of
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of, elementwise, provided
 from tapenet.typing import Array, Axis
 
@@ -178,6 +179,10 @@ def _conjugate(x: Any) -> Any:
     return elementwise(x.builder, "conjugate", x) if isinstance(x, Symbol) else np.conjugate(x)
 
 
+def _adjoint(x: Any) -> Any:
+    return np.swapaxes(_conjugate(x), -1, -2)
+
+
 def _result_type(*operands: Any) -> np.dtype:
     return np.result_type(*(a.dtype if isinstance(a, Symbol) else a for a in operands))
 
@@ -185,7 +190,7 @@ def _result_type(*operands: Any) -> np.dtype:
 def _real(val: Any) -> Any:
     if val.dtype.kind != "c":
         return val
-    return Symbol(val.builder, val.builder.emit("cast", val.value, dtype=val.dtype.type(0).real.dtype))
+    return Symbol(val.builder, val.builder.emit("cast", val.value, dtype=real_of(val.dtype)))
 
 
 def _imag(val: Any) -> Any:
@@ -485,12 +490,12 @@ def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """Sums of products with the windows of the longer one: by taps where there are few, by windows where these are, else as one
     product. Those of a window that reaches beyond the ends are left out, since 0 times what is infinite is nan."""
     builder = builder_of(a, v)
-    a, v = (array_of(builder, x) for x in (a, v))
+    a, v = (np.reshape(array_of(builder, x), -1) if np.ndim(x) == 0 else array_of(builder, x) for x in (a, v))
     if len(a) < len(v):
         a, v = v, a
     short, windows = len(v), len(a) - len(v) + 1
-    if mode not in ("full", "same", "valid") or np.result_type(a.dtype, v.dtype).char not in "fd" or not short:
-        raise CannotLower("a convolution of whole or complex numbers, or of none")
+    if mode not in ("full", "same", "valid") or np.result_type(a.dtype, v.dtype).char not in "fdFD" or not short:
+        raise CannotLower("a convolution of whole numbers, or of none")
     large = min(short, windows) > _TAPS and len(a) * short > _MANY
     if large or (mode != "valid" and short * short > _MANY):
         raise CannotLower("a long convolution")
@@ -517,21 +522,21 @@ def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
 
 def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     builder = builder_of(a, v)
-    a, v = (array_of(builder, x) for x in (a, v))
+    a, v = array_of(builder, a), _conjugate(array_of(builder, v))
     if len(a) < len(v):
         return _convolve(v, a[::-1], mode)[::-1]
     return _convolve(a, v[::-1], mode)
 
 
 def _matrix_norm(x: Any, *, keepdims: bool = False, ord: object = "fro") -> Any:
-    if ord != "fro" or x.dtype.kind == "c":
+    if ord != "fro":
         raise CannotLower("another norm of matrices than Frobenius's")
     return _vector_norm(x, axis=(-2, -1), keepdims=keepdims)
 
 
 def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    if A.ndim < 2 or not A.size or A.dtype.kind == "c":
-        raise CannotLower("the rank of a vector, or of complex numbers")
+    if A.ndim < 2 or not A.size:
+        raise CannotLower("the rank of a vector, or without elements")
     s = np.linalg.svd(A, compute_uv=False, hermitian=hermitian)
     if tol is None:
         rtol = max(A.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else np.expand_dims(rtol, -1)
@@ -542,12 +547,12 @@ def _matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any 
 
 
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False) -> Any:
-    if not a.size or a.dtype.kind == "c":
-        raise CannotLower("pinv of complex numbers, or of none")
+    if not a.size:
+        raise CannotLower("pinv of no numbers")
     u, s, vt = np.linalg.svd(a, full_matrices=False, hermitian=hermitian)
     cut = np.expand_dims(1e-15 if rcond is None else rcond, -1) * np.max(s, axis=-1, keepdims=True)
     turned = np.where(s > cut, 1 / s, 0)
-    return np.matmul(np.swapaxes(vt, -1, -2), turned[..., None] * np.swapaxes(u, -1, -2))
+    return np.matmul(_adjoint(vt), turned[..., None] * _adjoint(u))
 
 
 FUNCTIONS |= {

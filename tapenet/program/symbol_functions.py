@@ -198,7 +198,7 @@ def _matmul(x: Operand, y: Operand) -> Symbol:
     if not a.ndim or not b.ndim:
         raise ValueError("matmul takes no scalars")
     dtype = np.result_type(a.dtype, b.dtype)
-    if dtype.char not in "fd" or 0 in a.shape or 0 in b.shape:
+    if dtype.char not in "fdFD" or 0 in a.shape or 0 in b.shape:
         raise CannotLower(f"a matrix product of {dtype}, or without elements")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit")
@@ -211,14 +211,15 @@ def _matmul(x: Operand, y: Operand) -> Symbol:
     if column:
         b = _reshape(b, (-1, 1))
     n, m = a.shape[-2], b.shape[-1]
+    product = "matmul" if dtype.kind == "c" else "dot"
     if b.ndim == 2:  # one matrix for all batches: they are rows of one product
         lead = a.shape[:-2]
-        made = builder.emit("dot", _reshape(a, (-1, a.shape[-1])).value, b.value)
+        made = builder.emit(product, _reshape(a, (-1, a.shape[-1])).value, b.value)
     else:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         left = builder.broadcast(a.value, (*lead, *a.shape[-2:]))
         right = builder.broadcast(b.value, (*lead, *b.shape[-2:]))
-        made = builder.emit("dot", left, right)
+        made = builder.emit(product, left, right)
     shape = (*lead, *(() if row else (n,)), *(() if column else (m,)))
     return Symbol(builder, builder.reshape(made, shape))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.program import batching
+from tapenet.program.low import real_of
 from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Spec
 from tapenet.program.symbols import BY_NAME, CannotLower, Operand, Symbol, array_of, builder_of
 from tapenet.typing import Array
@@ -29,7 +30,7 @@ def _infer(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
     if name == "rfft":
         dtype = np.dtype(_COMPLEX[dtype.char])
     elif name == "irfft":
-        dtype = dtype.type(0).real.dtype
+        dtype = real_of(dtype)
     return [Spec((*a.shape[:axis], n // 2 + 1 if name == "rfft" else n, *a.shape[axis + 1 :]), dtype)]
 
 
@@ -54,7 +55,7 @@ def _transformed(
 ) -> Symbol:
     a = array_of(builder_of(a), a)
     axis = normalize_axis_index(axis, a.ndim)
-    real = np.result_type(a.dtype.type(0).real.dtype, 1.0)
+    real = np.result_type(real_of(a.dtype), 1.0)
     if out is not None or real.char not in _COMPLEX or (name == "rfft" and a.dtype.kind == "c"):
         raise CannotLower(f"{name} of {a.dtype}, or with out=")
     if norm not in (None, "backward", "ortho", "forward"):

@@ -25,7 +25,7 @@ BODIES: dict[str, Callable[[Any], Any]] = {
     "parts and moves": lambda z: np.where(np.isnan(z), 0, np.concatenate([z[1:], z[:1]]))[::-1, [2, 0, 1]],
     "conjugates and parts": lambda z: np.real(z.conj() * 2j) + np.imag(z.T[:2].T)[..., :1] * 1.5 + z.real * z.imag + 1j,
     "whole numbers": lambda z: z * np.arange(6),
-    "sums": lambda z: np.sum(z, axis=0) + np.matmul(z.T, z)[0, 0],
+    "sums": lambda z: np.sum(z, axis=0) + np.matmul(z.T, z)[0, 0] + z[1:].prod() + z.cumsum(0)[0] + z.cumsum(1)[1],
     "transforms": lambda z: np.fft.ifft(np.fft.fft(z) * 2) + np.fft.rfft(np.abs(z))[:, :1],
 }
 
@@ -43,9 +43,7 @@ def test_loops_with_complex_numbers_stay_native(compiled: Compile, name: str, dt
             for found, right in zip(step(given), f(given), strict=True):
                 assert found.dtype == right.dtype
                 np.testing.assert_allclose(found, right, rtol=2e-6 if dtype is np.complex64 else 1e-14)
-    runner = step.variants[0].runner
-    if hasattr(runner, "module") and entry.usable():
-        assert runner.module.native
+    assert not calls_python(step)
 
 
 TRANSFORMS: dict[str, Callable[[Any], Any]] = {

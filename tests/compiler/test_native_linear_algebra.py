@@ -62,13 +62,15 @@ def equal(found: object, right: object) -> None:
         np.testing.assert_allclose(one, other, rtol=0, atol=30 * float(np.finfo(other.dtype).eps) * size)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128])
 @pytest.mark.parametrize("name", [*SQUARE, *ANY])
 @backends
 def test_it_is_what_numpy_gives(compiled: Compile, name: str, dtype: type) -> None:
     """Of one matrix, of stacks, transposed, of every second row, of wide and of tall ones."""
     f = {**SQUARE, **ANY}[name]
     whole = positive(2, 3, 4, 4).astype(dtype)
+    if dtype is np.complex128:
+        whole += 0.05j * (np.triu(whole, 1) - np.tril(whole, -1))
     matrices = [whole[0, 0], whole, whole[:, :1], np.asfortranarray(whole[1]), whole[:0]]
     if name in ANY:
         matrices += [RNG.normal(size=s).astype(dtype) for s in ((5, 3), (2, 3, 5), (4, 1))]
@@ -196,7 +198,13 @@ BODIES: dict[str, Callable[..., Any]] = {
     "solve": lambda a: (np.linalg.solve(a, np.arange(3.0)) ** 2).sum(),
     "svd": lambda a: (np.linalg.svd(a)[0] ** 4).sum(),
     "svdvals": lambda a: (np.linalg.svdvals(a) ** 3).sum(),
+    "complex numbers": lambda a: _of_complex(a + 0.5j * a.T),
 }
+
+
+def _of_complex(z: Any) -> Any:
+    """With products of a stack of matrices, and an element that is read twice."""
+    return np.linalg.norm(np.linalg.solve(z, np.matmul(np.stack([z, z.conj()]), z)[1])) + abs(z[[1, 1], [2, 2]]).sum()
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -215,6 +223,22 @@ def test_gradients_in_loops(compiled: Compile, name: str) -> None:
         np.testing.assert_allclose(gradient(stack), right, rtol=1e-8, atol=1e-9)
     assert not calls_python(value)
     assert not calls_python(gradient) or name == "det"  # whose gradient is another formula for singular matrices
+
+
+@backends
+def test_formulas_of_complex_matrices(compiled: Compile) -> None:
+    pytest.importorskip("scipy")
+    from tapenet.scipy.linalg import expm
+
+    def f(stack: Any) -> Any:
+        solved = lambda a: (np.linalg.pinv(a), np.linalg.lstsq(a, a[:, 0])[0], np.linalg.matrix_rank(a), expm(a[:3]))
+        return tn.scan(lambda c, a: (c, solved(a)), np.float64(0), stack)[1]
+
+    step, stack = compiled(f), RNG.normal(size=(2, 4, 3)) + 1j * RNG.normal(size=(2, 4, 3))
+    for _ in range(2):
+        for found, right in zip(step(stack), f(stack), strict=True):
+            np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-12)
+    assert not calls_python(step)
 
 
 @backends

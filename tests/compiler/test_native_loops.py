@@ -46,8 +46,8 @@ CALLED = {name for names in LEFT for name in names.split()}
 #: The call of an op that is tried, where it is not the first.
 CHOSEN = {"bincount": 2, "edges_of_bins": 1, "one_hot": 1}
 #: What is called for some of its options: an integer as `rng=` or seed, a mask as an index, values without `minlength=`, the
-#: gradient by an LSTM's projection, a rule that finds a number of bins, a quotient by a number, a convolution with one.
-PARTLY = {"alpha_dropout", "attention", "bincount", "choose", "convolve", "dropout", "dropout1d", "dropout2d",
+#: gradient by an LSTM's projection, a rule that finds a number of bins, a quotient by a number.
+PARTLY = {"alpha_dropout", "attention", "bincount", "choose", "dropout", "dropout1d", "dropout2d",
           "dropout3d", "edges_of_bins", "feature_alpha_dropout", "getitem", "histogram", "histogram_bin_edges", "lstm",
           "matrix_rank", "max_pool_grad", "max_pool_pick", "nanmean", "nanstd", "nanvar", "one_hot", "polydiv", "qr",
           "recurrent_grad", "scaled_dot_product_attention", "setitem", "sort"}  # fmt: skip

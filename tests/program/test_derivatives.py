@@ -144,7 +144,7 @@ def test_every_primitive_of_floats_has_derivatives_both_ways_and_is_tried() -> N
     assert others == forward - elementwise - {*ADDED}
     tried = {name.partition(" ")[0] for name in STRUCTURES}
     # Of complex numbers, which forward mode does not know: tests/compiler/test_native_complex.py.
-    assert others == tried | {"apply", "loop", "while", "branch", *transforms.NAMES}
+    assert others == tried | {"apply", "loop", "while", "branch", "matmul", *transforms.NAMES}
 
 
 def _given(name: str) -> list[Any]:

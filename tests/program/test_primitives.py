@@ -68,7 +68,8 @@ NOTES = {
     f"{inspect.getdoc(BATCHING['add'])}.",
     "movement": "A `template` is an index with holes; each hole stands for one of the arrays.",
     "linear algebra": "Once for each place in the leading axes. Options of NumPy's functions are parameters. Native code runs "
-    "the loops that NumPy runs, which call LAPACK. Each is differentiated as the op of its name.",
+    "the loops that NumPy runs, which call LAPACK. Real matrices have `dot` in place of `matmul`. Each is differentiated as "
+    "the op of its name.",
     "transform": "Native code runs the loops that NumPy runs. Each is differentiated as the op of its name.",
     "convolution": "Of trained models alone, whose kernels are constants (`tn.compile(f, frozen=True)`); all others are calls.",
     "control": "The parameters of these are programs, without references, hosts and writes.",

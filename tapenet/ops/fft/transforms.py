@@ -20,6 +20,7 @@ from tapenet.ops.elementwise.complex import conjugate, real
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.ops.shapes.reshaping import along_axis
+from tapenet.program.low import real_of
 from tapenet.typing import Array, DType, Shape
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _weighed_a(g: Array, n: int, axis: int, weight: float) -> Array:
 
 def _weighed(a: Array, n: int, axis: int, weight: float) -> Array:
     """The same without views. A product with 1j would make nan of the real part where the imaginary one is infinite."""
-    factors = np.ones(a.shape[axis], a.dtype.type(0).real.dtype)
+    factors = np.ones(a.shape[axis], real_of(a.dtype))
     factors[1 : (n + 1) // 2] = weight
     behind = a.ndim - 1 - normalize_axis_index(axis, a.ndim)
     factors = factors.reshape(-1, *(1,) * behind)

@@ -12,9 +12,10 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.factorizations import inverse_of_triangle
 from tapenet.ops.linalg.matrices import adjoint, in_triangle, regular, transposed
 from tapenet.ops.op import op
-from tapenet.ops.reductions.masking import conjugate
+from tapenet.ops.reductions.masking import conjugate, real
 from tapenet.ops.registry import sample
 from tapenet.program import symbol_loops
+from tapenet.program.low import real_of
 from tapenet.program.symbols import CannotLower, provided
 from tapenet.typing import Array
 
@@ -331,22 +332,24 @@ _FEW = 4096
 
 def _lstsq_program(a: Any, b: Any, rcond: Any) -> tuple[Any, ...]:
     """By singular values. Residuals are those of a matrix of full rank: nobody who reads none has the error."""
-    if a.dtype.kind == "c" or b.dtype.kind == "c" or not 0 < a.size <= _FEW or not b.size:
-        raise CannotLower("least squares of complex numbers, or with a large matrix, or one without elements")
-    dtype = np.result_type(*(x.dtype if x.dtype.kind == "f" else np.float64 for x in (a, b)))
+    if not 0 < a.size <= _FEW or not b.size:
+        raise CannotLower("least squares with a large matrix, or one without elements")
+    dtype = np.result_type(*(x.dtype if x.dtype.kind in "fc" else np.float64 for x in (a, b)))
+    wide = np.result_type(dtype, np.float64)
     m, n = a.shape
-    a, columns = a.astype(np.float64), np.reshape(b, (m, -1)).astype(np.float64)
-    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    a, columns = a.astype(wide), np.reshape(b, (m, -1)).astype(wide)
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
     kept = s > _cutoff(a.shape, rcond) * s[0]
     rank: Any = np.sum(kept, dtype=np.int32)
-    x = np.matmul(transposed(vt), np.where(kept[:, None], np.matmul(transposed(u), columns) / s[:, None], 0))
+    x = np.matmul(adjoint(vh), np.where(kept[:, None], np.matmul(adjoint(u), columns) / s[:, None], 0))
     residuals: Any = np.zeros(0)
     if m > n:
-        residuals = np.sum((columns - np.matmul(a, x)) ** 2, axis=0)
+        rest = columns - np.matmul(a, x)
+        residuals = np.sum(real(rest * conjugate(rest)), axis=0)
         text = "lstsq gives no residuals for a matrix of lower rank: a program must have them always or never"
         residuals = provided(residuals, rank < n, ValueError, text)
     x = np.reshape(x, (n, *b.shape[1:]))
-    return x.astype(dtype), residuals.astype(dtype), rank, s.astype(dtype)
+    return x.astype(dtype), residuals.astype(real_of(dtype)), rank, s.astype(real_of(dtype))
 
 
 def _lstsq_hint(a: Array, b: Array, rcond: Array) -> str:

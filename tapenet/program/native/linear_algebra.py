@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm import blas, lapack
-from tapenet.llvm.emitter import literal, load, store
+from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.inner_loops import INVALID, InnerLoop, call, errors, inner_loop
 from tapenet.llvm.loops import Access, copy, offset, places
 from tapenet.program.ir import Instruction, Value
@@ -36,9 +36,10 @@ def loops(instruction: Instruction) -> list[InnerLoop] | None:
     try:
         module = importlib.import_module("numpy.linalg._umath_linalg")
         for name in row.loops(instruction.params):
-            ufunc: np.ufunc = getattr(module, name)
-            found.append(inner_loop(ufunc, f"{'d' * ufunc.nin}->{'d' * ufunc.nout}"))
-    except (ImportError, AttributeError):
+            ufunc: np.ufunc = getattr(np if name == "matmul" else module, name)
+            given = f"{instruction.args[0].dtype.char * ufunc.nin}->"
+            found.append(inner_loop(ufunc, next(types for types in ufunc.types if types.startswith(given))))
+    except (ImportError, AttributeError, StopIteration):
         return None
     return None if None in found else [loop for loop in found if loop is not None]
 
@@ -193,7 +194,7 @@ class _Writer(Writer):
         """LAPACK's factors first, of a copy, for its loop writes over what it is given; then Q, and R above the diagonal."""
         code, dtype = self.code, self.instruction.args[0].dtype
         m, n, k = self.sizes["m"], self.sizes["n"], min(self.sizes["m"], self.sizes["n"])
-        item = dtype.itemsize
+        item, type = dtype.itemsize, llvm_type(dtype)
         assert self.workspace is not None
         factors = self.parameter(self.workspace)
         tau = offset(code, factors, m * n, 1, dtype)
@@ -211,7 +212,7 @@ class _Writer(Writer):
             def element(j: str) -> None:
                 value = load(code, offset(code, offset(code, factors, i, own[0], dtype), j, own[1], dtype), dtype)
                 above = code.emit(f"icmp ule i64 {i}, {j}")
-                value = code.emit(f"select i1 {above}, double {value}, double {literal(0, dtype)}")
+                value = code.emit(f"select i1 {above}, {type} {value}, {type} {literal(0, dtype)}")
                 target = offset(code, offset(code, at[2], i, inside[2][0], dtype), j, inside[2][1], dtype)
                 store(code, value, target, dtype)
 

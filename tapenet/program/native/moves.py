@@ -88,6 +88,10 @@ def located(template: Sequence[object], shape: Shape) -> Located | None:
     return Located(tuple(holes), tuple(starts), tuple(steps), kept, before)
 
 
+#: What there is of complex numbers too, part by part.
+_OF_COMPLEX = ("index", "put", "scatter_add", "add_at", "cumsum")
+
+
 def supports(instruction: Instruction) -> bool:
     """Whether `write` (or a kernel, or `products`) has code for an instruction that is not fused."""
     name, args, results = instruction.name, instruction.args, instruction.results
@@ -97,16 +101,16 @@ def supports(instruction: Instruction) -> bool:
         return all(v.size for v in (*args, *results)) and tuple(v.dtype for v in (*args, *results)) in CALLS[name]
     if any(v.size == 0 or not held(v.dtype) for v in (*args, *results)):
         return False
-    if instruction.kind == "elementwise":
-        return _is_cast(instruction) or ufunc_calls.loop_of(instruction) is not None
+    if _is_cast(instruction) or ufunc_calls.loop_of(instruction) is not None:
+        return True
     if instruction.kind == "transform":
         return transforms.loop_of(instruction) is not None
-    if name in ("concatenate", "update", "take", "provided"):
-        return True
-    if any(not supported(v.dtype) for v in (*args, *results)) and name not in ("index", "put"):
-        return False
     if instruction.kind == "linear algebra":
         return linear_algebra.loops(instruction) is not None
+    if name in ("concatenate", "update", "take", "provided"):
+        return True
+    if any(not supported(v.dtype) for v in (*args, *results)) and name not in _OF_COMPLEX:
+        return False
     if instruction.kind == "order":
         return ordering.supports(instruction)
     if instruction.kind == "convolution":
@@ -535,7 +539,7 @@ def write(
         return draws.write(instruction, layouts, buffer, workspace)
     if c_effects.find(instruction):
         return c_effects.write(instruction, layouts, buffer)
-    if instruction.kind == "elementwise" and instruction.name != "cast":
+    if ufunc_calls.loop_of(instruction) is not None:
         return ufunc_calls.write(instruction, layouts, buffer)
     if instruction.kind == "transform":
         return transforms.write(instruction, layouts, buffer)

@@ -38,11 +38,11 @@ class _Writer(Writer):
     def __post_init__(self) -> None:
         self.out = self.access(self.instruction.results[0])
         self.x = self.access(self.instruction.args[0])
+        self.shape = self.instruction.args[0].shape
 
     def rows(self, body: Callable[[Access, Access], None]) -> None:
         """Give a body each row along the axis, of the argument and of the result."""
-        axis = self.instruction.params["axis"]
-        shape = self.instruction.args[0].shape
+        axis, shape = self.instruction.params["axis"], self.shape
 
         def row(at: list[Access]) -> list[str]:
             body(*(Access(a.pointer, (w.strides[axis],), w.dtype) for a, w in zip(at, (self.x, self.out), strict=True)))
@@ -86,8 +86,9 @@ class _Writer(Writer):
     def cumsum(self) -> None:
         """One after the other: as NumPy adds them, and not as a sum does. Where rows do not lie side by side, all go
         together, in vectors."""
-        code, dtype, axis = self.code, self.x.dtype, self.instruction.params["axis"]
-        shape = self.instruction.args[0].shape
+        if self.x.dtype.kind == "c":
+            self.shape, self.x, self.out = (*self.shape, 2), self.x.parts(), self.out.parts()
+        code, dtype, axis, shape = self.code, self.x.dtype, self.instruction.params["axis"], self.shape
         length, others = shape[axis], [*shape[:axis], *shape[axis + 1 :]]
         if any(n > 1 and abs(s) < abs(self.out.strides[axis]) for n, s in zip(shape, self.out.strides, strict=True)):
             copy(code, others, self.x.moved(code, axis, "0"), self.out.moved(code, axis, "0"))

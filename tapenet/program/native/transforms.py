@@ -12,6 +12,7 @@ from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import places
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
+from tapenet.program.low import real_of
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.ufunc_calls import merged
 from tapenet.program.native.writer import Writer
@@ -22,8 +23,7 @@ _SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 def _real(instruction: Instruction) -> np.dtype:
     """The dtype of the real parts."""
-    found: np.dtype = instruction.results[0].dtype.type(0).real.dtype
-    return found
+    return real_of(instruction.results[0].dtype)
 
 
 def loop_of(instruction: Instruction) -> InnerLoop | None:

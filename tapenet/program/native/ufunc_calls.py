@@ -1,5 +1,6 @@
 """The code of ufuncs that native code has no formulas for, special functions and those of complex numbers: calls of their inner
-loops along the axes that are one in memory."""
+loops along the axes that are one in memory. Sums and products of complex numbers are such loops too, with a result that stays
+where it is."""
 
 from __future__ import annotations
 
@@ -7,12 +8,14 @@ from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
+from tapenet.llvm.emitter import store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
-from tapenet.llvm.loops import offset, places
+from tapenet.llvm.loops import Access, identity, nest, offset, places
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.writer import Writer
+from tapenet.program.primitives import REDUCTIONS
 from tapenet.program.ufunc_rows import UFUNCS
 from tapenet.typing import Shape
 
@@ -22,6 +25,9 @@ def loop_of(instruction: Instruction) -> InnerLoop | None:
     if _behind(instruction):
         real = instruction.results[0].dtype.char
         return inner_loop(np.positive, f"{real}->{real}")
+    if _sums(instruction):
+        kind = instruction.args[0].dtype.char
+        return inner_loop(REDUCTIONS[instruction.name], f"{kind}{kind}->{kind}")
     ufunc = UFUNCS.get(instruction.name) or getattr(np, instruction.name, None)
     if instruction.kind != "elementwise" or not isinstance(ufunc, np.ufunc):
         return None
@@ -36,20 +42,38 @@ def _behind(instruction: Instruction) -> bool:
     return instruction.name == "imag" and instruction.args[0].dtype.kind == "c"
 
 
+def _sums(instruction: Instruction) -> bool:
+    """Whether it adds up or multiplies complex numbers."""
+    return instruction.name in ("reduce_add", "reduce_multiply") and instruction.args[0].dtype.kind == "c"
+
+
 def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
     """The function of one instruction."""
     writer = Writer(instruction, layouts, buffer, None)
     code, (result,) = writer.code, instruction.results
     loop = loop_of(instruction)
     assert loop is not None
+    sums = _sums(instruction)
+    shape = instruction.args[0].shape if sums else result.shape
+    if sums:
+        first = identity(instruction.name, result.dtype)
+
+        def begin(at: Sequence[Access]) -> list[str]:
+            store(code, first, at[0].pointer, result.dtype)
+            return []
+
+        nest(code, result.shape, [writer.access(result)], begin)
     pointers, strides = [], []
-    for value in (*instruction.args, result):
+    for value in (*[result] * sums, *instruction.args, result):
         access = writer.access(value)
         behind = value is not result and _behind(instruction)
         pointers.append(offset(code, access.pointer, 1, 1, result.dtype) if behind else access.pointer)
         own = [0 if n == 1 else s * value.dtype.itemsize for n, s in zip(value.shape, access.strides, strict=True)]
-        strides.append([0] * (result.ndim - value.ndim) + own)
-    lengths, steps = merged(result.shape, strides)
+        if sums and value is result:
+            for axis in instruction.params["axes"]:
+                own.insert(axis, 0)
+        strides.append([0] * (len(shape) - len(own)) + own)
+    lengths, steps = merged(shape, strides)
 
     def run(at: Sequence[str]) -> None:
         call(code, loop, at, lengths[-1:], [s[-1] for s in steps])

@@ -130,9 +130,9 @@ def _expm_program(A: Array) -> Array:
     if n == 1:
         return np.exp(A)
     builder = symbol_loops.builder_of((A,))
-    if builder is None or A.dtype.kind == "c" or not A.size or not 1 < n <= _FEW:
-        raise CannotLower("the exponential of numbers, or of complex or large matrices")
-    a = A.astype(np.float64)
+    if builder is None or not A.size or not 1 < n <= _FEW:
+        raise CannotLower("the exponential of numbers, or of large matrices")
+    a = A.astype(np.result_type(A.dtype, np.float64))
     below = np.arange(n)[:, None] - np.arange(n)
     lower, upper = (np.all(np.where(s, a, 0) == 0, axis=(-2, -1), keepdims=True) for s in (below < 0, below > 0))
     exact, diagonal = (below == 0) & (lower | upper), np.diagonal(a, axis1=-2, axis2=-1)[..., None]
@@ -161,7 +161,7 @@ def _expm_program(A: Array) -> Array:
 
     carry = [np.linalg.solve(even - odd, even + odd), np.float64(0)]
     found, _ = symbol_loops.repeat(builder, lambda values: np.any(values[1] < squarings), turn, carry, None)
-    return cast("Array", found.astype(A.dtype if A.dtype.kind == "f" else np.float64))
+    return cast("Array", found.astype(A.dtype if A.dtype.kind in "fc" else np.float64))
 
 
 def _expm_rule(g: Array, A: Array) -> Array:
