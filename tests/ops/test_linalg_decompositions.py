@@ -614,3 +614,24 @@ def test_orders_of_many_small_matrices_are_found_at_once() -> None:
     order = np.argsort(RNG.random((500, 4)), axis=-1)
     found = np.take_along_axis(values, order, axis=-1)
     np.testing.assert_array_equal(np.take_along_axis(found, nearest_order.forward(values, found), -1), values)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        tn.linalg.svd,
+        partial(tn.linalg.svd, full_matrices=False),
+        tn.linalg.pinv,
+        lambda a: tn.linalg.lstsq(a, np.ones(3)),
+    ],
+)
+def test_what_is_not_finite_is_refused(f: Any) -> None:
+    """LAPACK does not end for this infinite row."""
+    a = np.random.default_rng(0).normal(size=(3, 3))
+    compiled = tn.compile(f, backend="numpy")
+    compiled(a)
+    for value in (np.nan, np.inf):
+        a[0] = value
+        for g in (f, compiled):
+            with pytest.raises(LinAlgError, match="the matrix has infinite or nan elements"):
+                g(a)

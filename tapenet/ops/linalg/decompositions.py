@@ -15,7 +15,7 @@ from tapenet.ops.linalg.degenerate import (
     provided,
     rounding,
 )
-from tapenet.ops.linalg.matrices import adjoint, on_diagonal
+from tapenet.ops.linalg.matrices import adjoint, finite, on_diagonal
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
@@ -134,7 +134,7 @@ def svd_factors(a: Array, full_matrices: bool = True, phases: bool = True) -> tu
     >>> svd_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).S
     Tensor([2., 1.])
     """
-    return tuple(np.linalg.svd(a, full_matrices))
+    return tuple(np.linalg.svd(finite(a), full_matrices))
 
 
 def _svdvals_rule(g: Array, x: Array) -> Array:
@@ -219,9 +219,9 @@ def svd(
         SVDResult(U, S, Vh), S falling and real; only S if `compute_uv` is False.
 
     Raises:
-        LinAlgError: the iteration does not converge. In backward: the loss may depend on what the matrix does not
-            determine: vectors of equal singular values, vectors of 0, those of a full U or Vh beyond the first k, or the
-            phases of complex vectors.
+        LinAlgError: the iteration does not converge, as where an element is infinite or nan. In backward: the loss may
+            depend on what the matrix does not determine: vectors of equal singular values, vectors of 0, those of a full U
+            or Vh beyond the first k, or the phases of complex vectors.
 
     >>> import tapenet as tn
     >>> U, S, Vh = tn.linalg.svd(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))

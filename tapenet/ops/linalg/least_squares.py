@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.factorizations import inverse_of_triangle
-from tapenet.ops.linalg.matrices import adjoint, in_triangle, regular, transposed
+from tapenet.ops.linalg.matrices import adjoint, finite, in_triangle, regular, transposed
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate, real
 from tapenet.ops.registry import sample
@@ -269,7 +269,7 @@ def pinv(a: Array, rcond: Array | None = None, hermitian: bool = False) -> Array
     Tensor([[0.5, 0. ],
             [0. , 0. ]])
     """
-    return np.linalg.pinv(a, rcond, hermitian)
+    return np.linalg.pinv(a if hermitian else finite(a), rcond, hermitian)
 
 
 # -- least squares -----------------------------------------------------------------------------------------------
@@ -338,7 +338,7 @@ def _lstsq_program(a: Any, b: Any, rcond: Any) -> tuple[Any, ...]:
     wide = np.result_type(dtype, np.float64)
     m, n = a.shape
     a, columns = a.astype(wide), np.reshape(b, (m, -1)).astype(wide)
-    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    u, s, vh = np.linalg.svd(finite(a), full_matrices=False)
     kept = s > _cutoff(a.shape, rcond) * s[0]
     rank: Any = np.sum(kept, dtype=np.int32)
     x = np.matmul(adjoint(vh), np.where(kept[:, None], np.matmul(adjoint(u), columns) / s[:, None], 0))
@@ -396,14 +396,14 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, ...]:
         the rank, without gradient; and the singular values of `a`.
 
     Raises:
-        LinAlgError: the shapes do not fit.
+        LinAlgError: the shapes do not fit, or an element of `a` is infinite or nan.
 
     >>> import tapenet as tn
     >>> x, residuals, rank, s = tn.linalg.lstsq(tn.tensor([[1.0], [1.0]]), tn.tensor([1.0, 3.0]))
     >>> x, residuals, rank.item()
     (Tensor([2.]), Tensor([2.]), 1)
     """
-    x, residuals, rank, s = np.linalg.lstsq(a, b, rcond)
+    x, residuals, rank, s = np.linalg.lstsq(finite(a), b, rcond)
     return x, residuals, np.asarray(rank), s
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tapenet.ops.reductions.masking import conjugate
+from tapenet.program.symbols import Symbol, provided
 from tapenet.typing import Array
+
+_NOT_FINITE = "SVD did not converge: the matrix has infinite or nan elements"
 
 
 def transposed(x: Array) -> Array:
@@ -32,6 +35,20 @@ def by_matrix(values: Array) -> Array:
 def identity_where(condition: Array, a: Array) -> Array:
     """The matrices `a`, but the identity in place of those for which a condition, (..., 1, 1), holds."""
     return np.where(condition, np.eye(*a.shape[-2:], dtype=a.dtype), a)
+
+
+def finite(a: Array) -> Array:
+    """The matrices, for singular vectors and least squares: LAPACK's gesdd and gelsd need not end for a row that is infinite.
+
+    Raises:
+        LinAlgError: some element is infinite or nan.
+    """
+    wrong = np.logical_not(np.all(np.isfinite(a)))
+    if isinstance(a, Symbol):
+        return provided(a, wrong, np.linalg.LinAlgError, _NOT_FINITE)
+    if wrong:
+        raise np.linalg.LinAlgError(_NOT_FINITE)
+    return a
 
 
 def in_triangle(g: Array, lower: bool) -> Array:
