@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from tests.benchmarks.loader import candidates
 from tests.benchmarks.networks import workloads as networks
 from tests.benchmarks.scaling import model
 from tests.benchmarks.side_by_side import memory
-from tests.benchmarks.side_by_side.measure import disagreements, ratio
+from tests.benchmarks.side_by_side.measure import best, disagreements, medians, ratio
 from tests.benchmarks.side_by_side.report import machine
 from tests.benchmarks.side_by_side.tasks import Bound
 
@@ -142,6 +143,44 @@ def test_the_page_says_what_misses_and_what_threads_gain() -> None:
     # What was measured on one thread in the same rounds is what counts.
     results["2"]["gpt"]["times"]["tapenet-native alone"] = {"median": 120.0}
     assert "| **0.89** (0.8) | 1.50 |" in everything.page(found)
+
+
+def test_the_page_is_made_of_its_figures() -> None:
+    assert everything.PAGE.read_text(encoding="utf-8") == everything.page(_figures())
+
+
+#: The rows of the README's table: suite and workload.
+README = [
+    ("compiled", "xor"),
+    ("compiled", "dense-1"),
+    ("compiled", "dense-64"),
+    ("compiled", "large-256"),
+    ("layers", "cnn-3-32-64-64"),
+    ("networks", "resnet-18"),
+    ("layers", "lstm"),
+    ("networks", "gpt"),
+]
+
+
+def test_the_readme_has_the_figures_of_the_page() -> None:
+    text, suites = (ROOT / "README.md").read_text(encoding="utf-8"), _figures()["suites"]
+    compiled_too: list[bool] = []
+    shown = re.findall(r"^\| [^|]+ \| (\d\.\d\d) \| (\d\.\d\d) \|$", text, flags=re.MULTILINE)
+    for (suite, workload), (eager, native) in zip(README, shown, strict=True):
+        times = medians(suites[suite]["1"][workload]["times"])
+        mine, peer = (best((c,), times) for c in ("tapenet-eager", "torch-eager"))
+        assert mine is not None
+        assert peer is not None
+        assert f"{times[mine] / times[peer]:.2f}" == eager, workload
+        ratios = [q["ratio"] for q in suites[suite]["1"][workload]["ratios"] if q["of"].startswith("tapenet-native")]
+        assert [f"{q:.2f}" for q in ratios] == [native], workload
+        compiled_too.append(best(("torch-compiled",), times) is not None)
+    assert compiled_too == [True] * 4 + [False] * 4
+    assert "torch.compile is among those of the first four" in text
+
+
+def _figures() -> Any:
+    return json.loads(everything.PAGE.with_suffix(".json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("work", ["arrays", "images", "records"])

@@ -101,7 +101,7 @@ def _steps(shape: Shape) -> list[int]:
 
 
 def _shared_axis(shape: Shape) -> tuple[int, int]:
-    """The length of the axis of these that threads share, and the step of its blocks."""
+    """The length of the axis that threads share in gradients by the weights, and the step of its blocks."""
     axis = 0 if shape.counts[1] > 1 else 1
     return shape.counts[1 + axis], _steps(shape)[axis]
 

@@ -26,9 +26,10 @@ python -m tests.benchmarks.all
 
 Every candidate has a process of its own, pinned to as many cores as it has threads. Candidates take turns, round by round, and
 medians count; the numbers that they compute have to agree. The columns on the right are tapenet over the best of its peers,
-beside what is to be reached; **bold** is what missed it. "gain" is a step's time with one thread over that with more. Memory is
-that by which a fresh process grows from before the first step: at the worst moment of later steps, and after them ("kept").
-What the same steps would take on other processors is on [a page of its own](scaling.md).
+beside what is to be reached; **bold** is what missed it. "gain" is a step's time with one thread over that with more: in the
+same rounds if these had both, else by the table for one thread. Memory is that by which a fresh process grows from before the
+first step: at the worst moment of later steps, and after them ("kept"). What the same steps would take on other processors is
+on [a page of its own](scaling.md).
 
 ![Time over that of the fastest peer](images/benchmarks.svg)
 """
