@@ -234,11 +234,17 @@ class DataLoader(Generic[Batch]):
 
     def _loop(self, place: Position) -> Generator[Batch, None, None]:
         tasks = self._read(self.dataset, place) if isinstance(self.dataset, Stream) else self._tasks(place)
+        owner = os.getpid()
         with contextlib.closing(self._results(tasks)) as results:
             for batch, after in results:
                 place.batches += 1
                 place.inner = after
                 yield batch
+                if self._workers and os.getpid() != owner:
+                    raise RuntimeError(
+                        "this loop began before a fork: its workers give their batches to the parent. "
+                        "Begin a new loop in the child"
+                    )
         place.end()
 
     def _results(self, tasks: Iterator[tuple[Task, object]]) -> Generator[tuple[Any, object], None, None]:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
+from tapenet.locks import lock, reentrant_lock
+
 Task = TypeVar("Task")
 Out = TypeVar("Out")
 #: Result, what came with the task, and an error in place of both.
@@ -29,8 +31,8 @@ class Threads(Generic[Task, Out]):
         self, work: Callable[[Task], Out], tasks: Iterator[tuple[Task, object]], *, workers: int, ahead: int
     ) -> None:
         self._work, self._tasks, self._workers, self._ahead = work, tasks, workers, ahead
-        self._reading = threading.Lock()
-        self._changed = threading.Condition()
+        self._reading = lock()
+        self._changed = threading.Condition(reentrant_lock())
         #: By the number of the task.
         self._results: dict[int, Result[Out]] = {}
         self._begun = self._given = 0

@@ -164,7 +164,8 @@ def _vecmat(x1: Array, x2: Array) -> object:
 
 
 def _vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
-    found: Array = np.abs(x)
+    # Powers of whole numbers may be too large, or no whole numbers.
+    found: Array = np.abs(x if x.dtype.kind in "fc" else x.astype(np.float64))
     if abs(ord) == math.inf:
         extreme: Array = (np.max if ord > 0 else np.min)(found, axis=axis, keepdims=keepdims)
         return extreme

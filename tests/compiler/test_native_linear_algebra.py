@@ -242,6 +242,19 @@ def test_formulas_of_complex_matrices(compiled: Compile) -> None:
 
 
 @backends
+def test_norms_of_whole_numbers_do_not_overflow(compiled: Compile) -> None:
+    def f(x: Any) -> Any:
+        return [np.linalg.vector_norm(x, ord=p) for p in (2, 3, -1, np.inf)] + [np.linalg.norm(x[None])]
+
+    for x in (np.array([100, -100, 27], np.int8), np.array([True, True])):
+        step = compiled(f)
+        for _ in range(2):
+            found = np.array(step(x))
+            assert found.dtype == np.float64
+            np.testing.assert_allclose(found, f(x), rtol=1e-14)
+
+
+@backends
 def test_what_gradients_of_vectors_refuse_is_refused_in_loops(compiled: Compile) -> None:
     """Where eigenvalues are equal, and the loss depends on the choice of their vectors."""
 

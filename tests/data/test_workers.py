@@ -270,6 +270,28 @@ class TestErrors:
             else:
                 assert caught.traceback[-1].name == "fails_at_5"
 
+    @pytest.mark.parametrize("options", [THREADS, PROCESSES])
+    def test_of_a_loop_that_began_before_a_fork(self, options: dict[str, Any]) -> None:
+        """The child would wait for threads that it has not, or take the parent's batches."""
+        loader = DataLoader(np.arange(12), 2, workers=2, **options)
+        loop = iter(loader)
+        first = next(loop).tolist()
+        child = os.fork()
+        if child == 0:
+            try:
+                with pytest.raises(RuntimeError, match="began before a fork"):
+                    next(loop)
+                os._exit(0 if next(iter(loader)).tolist() == first else 1)
+            finally:
+                os._exit(2)
+        watch = threading.Timer(30, os.kill, (child, signal.SIGKILL))
+        watch.start()
+        status = os.waitpid(child, 0)[1]
+        watch.cancel()
+        watch.join()
+        assert status == 0
+        assert [first, *(b.tolist() for b in loop)] == np.arange(12).reshape(6, 2).tolist()
+
     def test_that_cannot_be_pickled(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(copyreg.dispatch_table, Stubborn, raising=False)  # Dask makes every exception picklable
 
