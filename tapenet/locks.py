@@ -13,20 +13,13 @@ import threading
 import weakref
 from operator import methodcaller
 
-_made: weakref.WeakSet[threading.Lock | threading.RLock] = weakref.WeakSet()
+_made: weakref.WeakSet[threading.RLock] = weakref.WeakSet()
 _reinitialise = methodcaller("_at_fork_reinit")
 _is_owned = methodcaller("_is_owned")
 
 
-def lock() -> threading.Lock:
-    """A lock."""
-    made = threading.Lock()
-    _made.add(made)
-    return made
-
-
-def reentrant_lock() -> threading.RLock:
-    """A lock that the thread that holds it may take again."""
+def lock() -> threading.RLock:
+    """A lock. The thread that holds it may take it again, as a signal's handler does, and knows it for its own after a fork."""
     made = threading.RLock()
     _made.add(made)
     return made

@@ -15,7 +15,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import locks
-from tapenet.locks import lock, reentrant_lock
+from tapenet.locks import lock
 from tapenet.ops.op import Op
 
 HALF = """
@@ -92,7 +92,7 @@ def test_what_another_thread_holds_is_free_in_the_child(tmp_path: Path, monkeypa
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_who_forks_goes_on_holding_its_own() -> None:
-    mine = reentrant_lock()
+    mine = lock()
     with mine, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         child = os.fork()

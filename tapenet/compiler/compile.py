@@ -32,7 +32,7 @@ from tapenet.compiler.frozen import Freezing
 from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Variant
 from tapenet.llvm import toolchain
-from tapenet.locks import reentrant_lock
+from tapenet.locks import lock
 from tapenet.ops.stack_frames import user_site
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.backend import Runner
@@ -52,7 +52,7 @@ _PAST = 8
 #: How many kinds of calls that are part of a graph are told apart, at most.
 _KINDS = 64
 #: Captures run one at a time: they look at state that threads share, and put it back when they fail.
-_capturing = reentrant_lock()
+_capturing = lock()
 
 
 class CompileWarning(UserWarning):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
-from tapenet.locks import lock, reentrant_lock
+from tapenet.locks import lock
 
 Task = TypeVar("Task")
 Out = TypeVar("Out")
@@ -32,7 +32,7 @@ class Threads(Generic[Task, Out]):
     ) -> None:
         self._work, self._tasks, self._workers, self._ahead = work, tasks, workers, ahead
         self._reading = lock()
-        self._changed = threading.Condition(reentrant_lock())
+        self._changed = threading.Condition(lock())
         #: By the number of the task.
         self._results: dict[int, Result[Out]] = {}
         self._begun = self._given = 0

@@ -11,7 +11,7 @@ from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.tensor import Tensor
-from tapenet.locks import lock, reentrant_lock
+from tapenet.locks import lock
 from tapenet.nn.module_tree import Tree, walk
 
 #: Held while other tensors are in a module: blocks of several threads take turns.
@@ -99,7 +99,7 @@ def _put_back(changes: list[tuple[Tree, str, object, object]], marks: list[tuple
 
 def _lock(module: Tree) -> threading.RLock:
     with _making:
-        return _locks.setdefault(module, reentrant_lock())
+        return _locks.setdefault(module, lock())
 
 
 def _fitting(value: object, place: Tensor) -> Tensor:

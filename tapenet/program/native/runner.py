@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tapenet import locks
 from tapenet.kernels import SMALL, aligned, keep_memory
 from tapenet.llvm.addresses import address
 from tapenet.llvm.blas import alone
 from tapenet.llvm.toolchain import Library
 from tapenet.llvm.toolchain import build as compile_text
-from tapenet.locks import reentrant_lock
 from tapenet.program import generated, numpy_backend
 from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
@@ -96,7 +96,7 @@ class Runner:
             elif isinstance(value, Host):
                 self._arrays[value] = np.zeros(value.shape, value.dtype)
         #: One call at a time, since all use the same memory; a call from within a call gets a runner of its own.
-        self._lock = lock or reentrant_lock()
+        self._lock = lock or locks.lock()
         self._inner: Runner | None = None
         #: Whether NumPy runs the bodies of the loops and branches that call Python.
         self._numpy_bodies = True
