@@ -13,7 +13,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.called_ops import Resized
-from tapenet.program.low import real_of
+from tapenet.program.low import is_inexact, real_of
 from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of, elementwise, provided
 from tapenet.typing import Array, Axis
 
@@ -165,7 +165,7 @@ def _vecmat(x1: Array, x2: Array) -> object:
 
 def _vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
     # Powers of whole numbers may be too large, or no whole numbers.
-    found: Array = np.abs(x if x.dtype.kind in "fc" else x.astype(np.float64))
+    found: Array = np.abs(x if is_inexact(x.dtype) else x.astype(np.float64))
     if abs(ord) == math.inf:
         extreme: Array = (np.max if ord > 0 else np.min)(found, axis=axis, keepdims=keepdims)
         return extreme
