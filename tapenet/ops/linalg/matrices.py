@@ -43,6 +43,8 @@ def finite(a: Array) -> Array:
     Raises:
         LinAlgError: some element is infinite or nan.
     """
+    if not a.size:
+        return a
     wrong = np.logical_not(np.all(np.isfinite(a)))
     if isinstance(a, Symbol):
         return provided(a, wrong, np.linalg.LinAlgError, _NOT_FINITE)
