@@ -25,7 +25,7 @@ _WORD = np.dtype(np.int64)
 _ERRORS = 28
 #: The bit of an invalid operation in what it says.
 INVALID = 8
-#: The modules in which the ufuncs are whose loops are called.
+#: The modules of the ufuncs whose loops are called.
 _HOMES = ("numpy", "numpy.linalg._umath_linalg", "numpy.fft._pocketfft_umath", "scipy.special")
 #: What code calls it.
 ERRORS = "np_floating_point_errors"

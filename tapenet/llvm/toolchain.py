@@ -71,7 +71,7 @@ def target() -> Target:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # One thread at a time is in most functions of LLVM's, and none while another forks: in the child it would stay there.
+    # llvmlite calls most functions of LLVM under one lock. A fork waits for it: in the child nobody would let go of it.
     inside = getattr(llvm.ffi.lib, "_lock", None)
     if inside is not None and hasattr(os, "register_at_fork"):
         os.register_at_fork(before=inside.__enter__, after_in_parent=inside.__exit__, after_in_child=inside.__exit__)

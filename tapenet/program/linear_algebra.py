@@ -30,7 +30,7 @@ class Row(NamedTuple):
         args: what the arrays are called.
         sizes: from the parameters the sizes of the last axes, as "(m,n)->(m,k),(k)"; k is the smaller one of m and n.
         loops: from the parameters the names of NumPy's ufuncs, which native code runs one after the other.
-        dtypes: the characters of those that it takes.
+        dtypes: the characters of the dtypes that it takes.
         real: the positions of results that are real where the arguments are complex.
         error: what is wrong where LAPACK gives up; "" where it does not.
         package: where the function is.

@@ -264,6 +264,9 @@ def pinv(a: Array, rcond: Array | None = None, hermitian: bool = False) -> Array
     Returns:
         (..., n, m).
 
+    Raises:
+        LinAlgError: an element is infinite or nan, unless `hermitian`; or the iteration does not converge.
+
     >>> import tapenet as tn
     >>> tn.linalg.pinv(tn.tensor([[2.0, 0.0], [0.0, 0.0]]))
     Tensor([[0.5, 0. ],

@@ -38,7 +38,8 @@ def identity_where(condition: Array, a: Array) -> Array:
 
 
 def finite(a: Array) -> Array:
-    """The matrices, for singular vectors and least squares: LAPACK's gesdd and gelsd need not end for a row that is infinite.
+    """The matrices, which are to have singular vectors or a least squares solution. LAPACK's gesdd and gelsd, by which NumPy
+    finds these, may never return where a row is infinite.
 
     Raises:
         LinAlgError: some element is infinite or nan.

@@ -20,7 +20,7 @@ WORTH = 100_000
 #: Channels from which the taps of a sum see places beside x, where its weights, which are brought into their order, are fewer
 #: numbers than a copy of x within borders: 128-128 channels on 64 images of 8 x 8, 3 x 3, stride 2, take 0.85 of the time so.
 BEYOND = 32
-#: Weights of one place from which an outer product saves more than the question whether there is a kernel takes.
+#: From so many weights of one place on, an outer product saves more time than asking for its kernel takes.
 ASKED = 20_000
 #: Columns up to which an input's gradient is made of a product, and numbers of the output's gradient from which it is.
 NARROW, LARGE = 32, 1 << 17
