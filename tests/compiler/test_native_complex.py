@@ -85,6 +85,27 @@ def test_identities_of_real_numbers_are_none_of_complex_ones() -> None:
                 assert (np.signbit(found.numpy().view(float)) == np.signbit(right.view(float))).all()
 
 
+SUMMARIES: dict[str, Callable[[Any], Any]] = {
+    "sums": lambda z: (z.sum(0), z.sum((0, 2)), z.mean(0)),
+    "products": lambda z: (z.prod(0), z.prod((0, 2))),
+    "norms": lambda z: (np.linalg.vector_norm(z, axis=0), np.linalg.norm(z[0]), np.linalg.norm(z, axis=(0, 2))),
+}
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+@backends
+def test_over_an_axis_of_length_1_complex_numbers_begin_with_0_or_1(compiled: Compile, name: str) -> None:
+    """So -0.0 becomes 0.0, and an infinite part makes a product nan; the norm of inf + nan i is nan, its absolute value not."""
+    z = np.array([complex(np.inf, 0), complex(-0.0, -0.0), complex(np.inf, np.nan), 1 + 2j]).reshape(1, 4, 1)
+    step, f = compiled(SUMMARIES[name]), SUMMARIES[name]
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            for found, right in zip(step(z), f(z), strict=True):
+                found, right = found.numpy().view(float), np.asarray(right).view(float)
+                np.testing.assert_array_equal(found, right)
+                assert (np.signbit(found) == np.signbit(right))[~np.isnan(right)].all()
+
+
 def test_an_op_made_of_transforms_has_derivatives() -> None:
     op = tn.op(lambda x: np.abs(np.fft.rfft(x * x)) ** 2 + np.imag(np.fft.fft(x)).sum(), name="spectrum")
     x = RNG.normal(size=5)

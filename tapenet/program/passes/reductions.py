@@ -27,7 +27,8 @@ def run(program: Program) -> Program:
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
         (x,) = args
         name, axes = instruction.name, instruction.params["axes"]
-        if all(x.shape[i] == 1 for i in axes):
+        # A sum of complex numbers begins with 0, a product with 1: with an infinite part that is nan.
+        if all(x.shape[i] == 1 for i in axes) and not (axes and x.dtype.kind == "c"):
             return builder.reshape(x, instruction.results[0].shape)
         # Merged only if nothing else needs the inner one: else the larger array would be reduced twice. A value that
         # this run has replaced has uses that were not counted.
