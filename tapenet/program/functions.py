@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 
+from tapenet.program import checks
 from tapenet.program.batching import batch, drawing_ops, unchecked
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Value, inline, rewrite
 from tapenet.program.keys import Keyed, key_of
@@ -73,7 +74,7 @@ class Function(Keyed):
     @cached_property
     def expanded(self) -> Program:
         """What it computes, in primitives."""
-        return simplify(expand(self.program()))
+        return simplify(checks.kept(expand(self.program())))
 
     def evaluate(self, arrays: Sequence[Array]) -> list[Array]:
         """What it gives for arrays."""
@@ -197,7 +198,7 @@ def expand(program: Program) -> Program:
 
     def inner(body: Program) -> Program:
         if id(body) not in bodies:
-            bodies[id(body)] = body if (found := expand(body)) is body else simplify(found)
+            bodies[id(body)] = body if (found := expand(body)) is body else simplify(checks.kept(found))
         return bodies[id(body)]
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:

@@ -237,3 +237,37 @@ def test_complex_derivatives_are_taken_where_there_are_some() -> None:
         expected = np.diag(np.exp(z) * z[0])
         expected[:, 0] += np.exp(z)
         np.testing.assert_allclose(found.numpy(), expected)
+
+
+PROBABILITIES = np.full((3, 4), 0.5)
+
+
+def _loss(p: Any) -> Any:
+    return tn.nn.functional.binary_cross_entropy(p, np.zeros(p.shape))
+
+
+def _losses_of_turns(p: Any) -> Any:
+    return tn.scan(lambda total, row: (total + _loss(row), None), 0.0, p[None])[0]
+
+
+#: Functions of lanes.
+IN_LANES: dict[str, Any] = {
+    "values": tn.vmap(_loss),
+    "gradients": tn.vmap(tn.grad(_loss)),
+    "the gradient of lanes": tn.grad(lambda p: tn.vmap(_loss)(p).sum()),
+    "in a loop": tn.vmap(_losses_of_turns),
+    "gradients of a loop": tn.vmap(tn.grad(_losses_of_turns)),
+}
+
+
+@pytest.mark.parametrize("lanes", IN_LANES.values(), ids=IN_LANES)
+def test_values_that_a_loss_refuses_are_refused_in_lanes(lanes: Any) -> None:
+    lanes(PROBABILITIES)
+    with pytest.raises(ValueError, match="probabilities lie in"):
+        lanes(PROBABILITIES + np.eye(3, 4))
+
+
+def test_a_lane_that_does_not_take_a_branch_is_not_refused_there() -> None:
+    f = tn.vmap(lambda p: tn.cond(p[0] > 1, lambda: p.sum() * 0, lambda: _loss(p)))
+    mixed = PROBABILITIES[:2] + [[0], [1]]
+    np.testing.assert_allclose(f(mixed), [np.log(2), 0])
