@@ -1,11 +1,11 @@
 """Convolution of each channel by itself ("depthwise").
 
 An image of one channel, (height, width, batch) with the batch innermost, is copied into a border of zeros, which stays in
-the caches. Then a row of the result is a sum over taps of one number times a dense run of a row: with a stride s, every s-th
-place of a row is copied behind each other. Some rows times some vectors of the result stay in registers; a vector that is
-loaded is used in all of these rows. So what takes time is memory, read once and written once: a border in memory of all
-channels, or channels brought to be innermost and back, would be read and written thrice. An image of a few rows, each at most
-a vector, is not copied, but held in registers.
+the caches; of a large one some rows at a time. Then a row of the result is a sum over taps of one number times a dense run of
+a row: with a stride s, every s-th place of a row is copied behind each other. Some rows times some vectors of the result stay
+in registers; a vector that is loaded is used in all of these rows. So what takes time is memory, read once and written once: a
+border in memory of all channels, or channels brought to be innermost and back, would be read and written thrice. An image of a
+few rows, each at most a vector, is not copied, but held in registers.
 
 The gradient by the input is the same sum, for each place of a window by itself (its "phase"): with a stride s every s-th
 place of the input sees the same taps.
@@ -31,6 +31,9 @@ Ints = tuple[int, ...]
 UNROLLED = 64
 #: Products of a channel of few places that are written out, its rows in registers.
 HELD = 400
+#: Bytes of an image in its border from twice of which on it is made in bands of so many: a first level cache may have no more
+#: than 32 KB. (96 channels on 64 images of 16 x 16, 3 x 3, stride 2, take 0.75 to 0.9 of the time so on a Zen 4.)
+BAND = 1 << 14
 #: Phases of a stride of which the sums are written out: of 64 of them the code took 22 s to compile.
 PHASES = 16
 
@@ -60,9 +63,18 @@ class Axis(NamedTuple):
         return min((o for f in self.phases for o in f.offsets), default=0)
 
     @property
+    def number(self) -> int:
+        """Of the places of a phase at most."""
+        return max(f.number for f in self.phases)
+
+    @property
     def reach(self) -> int:
         """How many places are seen from there on."""
-        ends = ((f.number - 1) * self.step + o + 1 for f in self.phases for o in f.offsets)
+        return self.seen(self.number)
+
+    def seen(self, number: int) -> int:
+        """How many of them so many places of each phase see at most."""
+        ends = ((min(f.number, number) - 1) * self.step + o + 1 for f in self.phases for o in f.offsets)
         return max(ends, default=1) - self.low
 
     @property
@@ -84,11 +96,11 @@ class Shape(NamedTuple):
         seen = (sum(f.number * len(f.kernel) for f in axis.phases) for axis in self.axes)
         return self.channels * self.batch * math.prod(seen)
 
-    @property
-    def image(self) -> tuple[int, int, int]:
-        """A channel in its border: rows, the places of a row of which every step-th lie together, and of these the numbers."""
+    def image(self, places: int) -> tuple[int, int, int]:
+        """What so many rows of the result see of a channel in its border: rows, the places of a row of which every step-th lie
+        together, and of these the numbers."""
         tall, wide = self.axes
-        return tall.reach, wide.step, wide.plane * self.batch
+        return tall.seen(places), wide.step, wide.plane * self.batch
 
 
 def takes(char: str, shape: Shape) -> bool:
@@ -113,46 +125,67 @@ def weight_sums(x: np.ndarray, y: np.ndarray, found: np.ndarray, shape: Shape) -
 # -- a channel within its border ---------------------------------------------------------------------------------
 
 
-def _size(shape: Shape) -> int:
+def _band(shape: Shape, char: str) -> int:
+    """The rows of the result whose image is made at once: all, or so many that it has `BAND` bytes, where two bands see few
+    rows both."""
+    tall, itemsize = shape.axes[0], np.dtype(char).itemsize
+    row = math.prod(shape.image(1)[1:]) * itemsize
+    if tall.reach * row <= 2 * BAND or len({f.number for f in tall.phases}) > 1:
+        return tall.number
+    some = next((n for n in range(tall.number, 1, -1) if tall.seen(n) * row <= BAND), 1)
+    return some if 2 * tall.seen(some) <= 3 * some * tall.step else tall.number
+
+
+def _size(shape: Shape, places: int) -> int:
     """The numbers of an image. Behind the last row is a vector, since loads are not cut off."""
-    return -(-math.prod(shape.image) // 16) * 16 + 16
+    return -(-math.prod(shape.image(places)) // 16) * 16 + 16
 
 
 def _together(shape: Shape) -> int:
     """Of how many channels images are made before they are read: a processor is slow to read what it is about to write. (7 x 7
     taps on 7 x 7 places of one image take 0.25 of the time so.)"""
-    return max(1, min(8, 4096 // _size(shape)))
+    return max(1, min(8, 4096 // _size(shape, shape.axes[0].number)))
 
 
 def _room(shape: Shape, char: str) -> int:
     """Bytes of the images."""
-    return 64 if _held(shape, char) else _together(shape) * _size(shape) * np.dtype(char).itemsize
+    if _held(shape, char):
+        return 64
+    return _together(shape) * _size(shape, _band(shape, char)) * np.dtype(char).itemsize
 
 
 def _images(
     k: Kernel, shape: Shape, x: Array, memory: Array, begin: Value, end: Value
-) -> Iterator[tuple[Value, Array | _Rows]]:  # fmt: skip
-    """The channels from `begin` to `end`, and their images within borders."""
+) -> Iterator[tuple[Value, Array | _Rows, Index, int]]:  # fmt: skip
+    """The channels from `begin` to `end` in bands: their images within borders, the first row of the result and how many."""
+    number = shape.axes[0].number
     if _held(shape, k.dtype.char):
         for c in k.turns(end, begin):
-            yield c, _Rows(k, shape, x.part(c))
+            yield c, _Rows(k, shape, x.part(c)), 0, number
         return
     several = _together(shape)
-    images = memory.shaped(several, _size(shape))
-    for first in k.turns(end, begin, several):
-        rest = end - first
-        last = first + (rest < several).where(rest, several)
-        for c in k.turns(last, first):
-            _bordered(k, shape, x.part(c), images.part(c - first))
-        for c in k.turns(last, first):
-            yield c, images.part(c - first).shaped(*shape.image)
+    if several == 1:
+        for c in k.turns(end, begin):
+            for first, places in blocks(k, number, _band(shape, k.dtype.char)):
+                image = memory.shaped(*shape.image(places))
+                _bordered(k, shape, x.part(c), image, first, places)
+                yield c, image, first, places
+        return
+    images = memory.shaped(several, _size(shape, number))
+    for some in k.turns(end, begin, several):
+        rest = end - some
+        last = some + (rest < several).where(rest, several)
+        for c in k.turns(last, some):
+            _bordered(k, shape, x.part(c), images.part(c - some), 0, number)
+        for c in k.turns(last, some):
+            yield c, images.part(c - some).shaped(*shape.image(number)), 0, number
 
 
 def _held(shape: Shape, char: str) -> bool:
     """Whether a row is at most a vector, and there are so few that the rows of an image are all held in registers."""
     tall, wide = shape.axes
-    run = max(wide.source, *(f.number for f in wide.phases)) * shape.batch
-    rows = max(f.number for f in tall.phases)
+    run = max(wide.source, wide.number) * shape.batch
+    rows = tall.number
     products = sum(f.number * len(f.kernel) for f in tall.phases) * sum(len(f.kernel) for f in wide.phases)
     fits = run * np.dtype(char).itemsize <= registers().bytes and 2 * rows <= registers().number
     return fits and products <= HELD
@@ -192,18 +225,37 @@ class _Rows:
         return k.shuffled(self._rows[row], k.number(0.0, lanes), seen)
 
 
-def _bordered(k: Kernel, shape: Shape, x: Array, image: Array) -> None:
-    """A channel x (height, width * batch) within its border."""
+def _bordered(k: Kernel, shape: Shape, x: Array, image: Array, first: Index, places: int) -> None:
+    """What so many rows of the result, from the `first` on, see of a channel x (height, width * batch) within its border."""
     tall, wide = shape.axes
-    n, (rows, step, pitch) = shape.batch, shape.image
+    n, (rows, step, pitch) = shape.batch, shape.image(places)
     image = image.shaped(rows, step, pitch)
-    above = min(max(0, -tall.low), rows)
-    below = min(max(above, tall.source - tall.low), rows)
-    move(k, None, image.shaped(1), above * step * pitch)
+    top = first * tall.step + tall.low
+    above = _within(0 - top, 0, rows)
+    below = _within(tall.source - top, above, rows)
+    _clear(k, image, 0, above)
     for row in k.turns(below, above):
-        seen = x.part(row + tall.low)
-        planes(k, seen, image.part(row), (wide.source, wide.low, wide.step, wide.plane), n)
-    move(k, None, image.moved(below).shaped(1), (rows - below) * step * pitch)
+        planes(k, x.part(row + top), image.part(row), (wide.source, wide.low, wide.step, wide.plane), n)
+    _clear(k, image, below, rows)
+
+
+def _within(value: Index, low: Index, high: int) -> Index:
+    """The nearest number from `low` to `high`."""
+    if isinstance(value, int):
+        assert isinstance(low, int)
+        return min(max(value, low), high)
+    value = (value < low).where(value.like(low), value)
+    return (value > high).where(value.like(high), value)
+
+
+def _clear(k: Kernel, image: Array, begin: Index, end: Index) -> None:
+    """Fill rows of an image with zeros."""
+    row = image.strides[0]
+    if isinstance(begin, int) and isinstance(end, int):
+        move(k, None, image.moved(begin).shaped(1), (end - begin) * row)
+        return
+    for i in k.turns(end, begin):
+        move(k, None, image.moved(i).shaped(1), row)
 
 
 # -- the sum over taps -------------------------------------------------------------------------------------------
@@ -215,8 +267,7 @@ def _tile(shape: Shape, lanes: int) -> tuple[int, int]:
     tall, wide = shape.axes
     taps = math.prod(max(len(f.kernel) for f in axis.phases) for axis in shape.axes)
     size = min(registers().number // 2, max(1, 400 // max(1, taps)))
-    run = max(f.number for f in wide.phases) * shape.batch
-    rows = max(1, min(size // min(2, -(-run // lanes)), max(f.number for f in tall.phases)))
+    rows = max(1, min(size // min(2, -(-wide.number * shape.batch // lanes)), tall.number))
     return rows, max(1, size // rows)
 
 
@@ -234,7 +285,7 @@ def _block(shape: Shape, char: str) -> tuple[int, int, int]:
     tall, wide = shape.axes
     rows, vectors = _tile(shape, lanes)
     if _held(shape, char):
-        rows = max(f.number for f in tall.phases)
+        rows = tall.number
     run = -(-wide.target // wide.spread) * shape.batch
     return rows, vectors, -(-run // lanes) * lanes
 
@@ -249,18 +300,20 @@ def _sum_kernel(shape: Shape, char: str) -> Shared:
     image, lines = k.scratch(1), k.scratch(1)
     begin, end = k.range()
     most, across, pitch = _block(shape, char)
-    for c, source in _images(k, shape, x, image, begin, end):
+    for c, source, first, places in _images(k, shape, x, image, begin, end):
         start = k.spread(bias.load(c), k.lanes)
         for rows in tall.phases:
-            for i, high in blocks(k, rows.number, most):
-                target = out.part(c).moved(i * tall.spread + rows.start)
+            for i, high in blocks(k, min(places, rows.number), most):
+                target = out.part(c).moved((first + i) * tall.spread + rows.start)
                 line = lines.shaped(high, wide.spread, pitch)
                 for q, columns in enumerate(wide.phases):
                     where = line.moved(0, q) if wide.spread > 1 else target
                     by_row = wide.spread * pitch if wide.spread > 1 else tall.spread * wide.target * n
                     for at, vectors, rest in pieces(k, columns.number * n, across):
                         corner = source.moved(0, 0, at)
-                        found = _added(k, shape, corner, weight.part(c), start, i, (high, vectors), rows, columns)
+                        found = _added(
+                            k, shape, corner, weight.part(c), start, (i, first), (high, vectors), rows, columns
+                        )
                         for r, sums in enumerate(found):
                             for v, value in enumerate(sums):
                                 to = where.shaped(1).moved(at + r * by_row + v * k.lanes)
@@ -273,12 +326,13 @@ def _sum_kernel(shape: Shape, char: str) -> Shared:
 
 
 def _added(
-    k: Kernel, shape: Shape, image: Array | _Rows, weight: Array, start: Value, first: Index, size: tuple[int, int],
-    rows: Phase, columns: Phase,
+    k: Kernel, shape: Shape, image: Array | _Rows, weight: Array, start: Value, at: tuple[Index, Index],
+    size: tuple[int, int], rows: Phase, columns: Phase,
 ) -> list[list[Value]]:  # fmt: skip
-    """Some rows times some vectors of the result, from the `first` row on."""
+    """Some rows times some vectors of the result: `at` are the first row of those that see the image, and the first that
+    does."""
     tall, wide = shape.axes
-    high, vectors = size
+    (first, before), (high, vectors) = at, size
 
     def seen(row: Index, sums: list[list[Value]], uses: list[tuple[int, Index]]) -> None:
         """Add what a row of the image gives: to rows of the result, by rows of the kernel."""
@@ -297,17 +351,17 @@ def _added(
             for a, offset in zip(rows.kernel, rows.offsets, strict=True):
                 uses.setdefault(r * tall.step + offset - tall.low, []).append((r, a))
         for row, some in sorted(uses.items()):
-            at = first * tall.step + row
-            if not isinstance(at, int) or 0 <= at + tall.low < tall.source:
-                seen(at, sums, some)
+            there = (before + first) * tall.step + row + tall.low
+            if not isinstance(there, int) or 0 <= there < tall.source:
+                seen(first * tall.step + row, sums, some)
         return sums
     totals = [[k.variable(start) for _ in range(vectors)] for _ in range(high)]
     by_row, by_offset = (a[1] - a[0] if len(a) > 1 else 0 for a in (rows.kernel, rows.offsets))
     for t in k.turns(len(rows.kernel)):
         for r, row_totals in enumerate(totals):
             now = [[total.value for total in row_totals]]
-            at = t * by_offset + first * tall.step + (rows.offsets[0] + r * tall.step - tall.low)
-            seen(at, now, [(0, t * by_row + rows.kernel[0])])
+            place = t * by_offset + first * tall.step + (rows.offsets[0] + r * tall.step - tall.low)
+            seen(place, now, [(0, t * by_row + rows.kernel[0])])
             for total, value in zip(row_totals, now[0], strict=True):
                 total.set(value)
     return [[total.value for total in row_totals] for row_totals in totals]
@@ -338,15 +392,15 @@ def _weight_kernel(shape: Shape, char: str) -> Shared:
         for b, j in zip(columns.kernel, columns.offsets, strict=True)
     ]
     zero = k.number(0.0, k.lanes)
-    for c, source in _images(k, shape, x, image, begin, end):
+    for c, source, above, places in _images(k, shape, x, image, begin, end):
         for first, count, size in even(len(taps), registers().number * 3 // 4) if taps else ():
             for group in range(first, first + count * size, size):
                 some = taps[group : group + size]
                 totals = [k.variable(zero) for _ in some]
                 held = isinstance(source, _Rows)
-                for h in range(rows.number) if held else k.turns(rows.number):
+                for h in range(places) if held else k.turns(places):
                     for at, _, rest in pieces(k, columns.number * n, 1):
-                        left = y.load(c, h, at, lanes=k.lanes, count=rest)
+                        left = y.load(c, above + h, at, lanes=k.lanes, count=rest)
                         for total, (_, i, shift, plane) in zip(totals, some, strict=True):
                             place = h * tall.step + i, plane, at + shift * n
                             if isinstance(source, _Rows) and not source.has(place[0]):

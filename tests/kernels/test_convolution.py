@@ -226,6 +226,28 @@ def test_rows_of_few_places_stay_in_registers(
     assert not copies
 
 
+@pytest.mark.parametrize(
+    ("sizes", "batch", "kernel", "options"),
+    [
+        ((40, 30), 8, (3, 3), (1, (3, 1), 1)),
+        ((84, 33), 8, (4, 3), (2, (2, 1), 1)),
+        ((44, 60), 8, (3, 2), ((2, 1), (1, 0), 1)),
+        ((150, 75), 1, (9, 8), (1, (8, 4), 1)),  # a loop over the rows of the kernel
+    ],
+)
+def test_large_images_come_in_bands(
+    sizes: Any, batch: int, kernel: Any, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Of channels by themselves, which are within borders some rows at a time."""
+    module = importlib.import_module("tapenet.kernels.depthwise")
+    made, bands = module._bordered, []
+    monkeypatch.setattr(module, "_bordered", lambda *args: bands.append(args[5]) or made(*args))
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    monkeypatch.setattr("tapenet.llvm.factories.BY_ARGUMENTS", False)
+    check(2, sizes, batch, (2, 2, 2), kernel, options, "f")
+    assert min(bands) < sizes[0] // 2
+
+
 @pytest.mark.parametrize("place", [(-1, -1), (0, -1), (3, 3)])
 @pytest.mark.parametrize(("stride", "padding"), [(1, 0), (2, 0), (1, 1), (2, 1)])
 def test_infinity_reaches_only_weights_that_see_it(
