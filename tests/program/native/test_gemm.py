@@ -144,3 +144,13 @@ def test_tiles_leave_registers_for_operands(machine: Registers) -> None:
             assert rows == 1 or rows * vectors + vectors + 1 < machine.number
             assert rows <= n
             assert n % rows == 0 or n % rows >= rows - -(-n // rows)  # evenly dealt out
+
+
+@pytest.mark.parametrize(("k", "most"), [(1024, 7), (1040, 14)])
+def test_rows_that_compete_for_places_in_a_cache(k: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows of the left operand lie a multiple of 4 KB apart tiles have fewer of them than a cache has ways."""
+    monkeypatch.setattr(gemm, "registers", lambda: Registers(64, 32))
+    tile, rows = gemm._tile, []
+    monkeypatch.setattr(gemm, "_tile", lambda code, count, *args: rows.append(count) or tile(code, count, *args))  # type: ignore[func-returns-value]
+    check([(28, k, 24)], np.float32)
+    assert max(rows) == most
