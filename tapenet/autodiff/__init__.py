@@ -13,7 +13,9 @@ from tapenet.typing import Array
 
 
 class _Recorder(Recorder):
-    prepare = staticmethod(generate.prepare)
+    called = staticmethod(generate.called)
+    node_class = staticmethod(generate.node_class)
+    full_node_class = staticmethod(generate.full_node_class)
     tensor = staticmethod(creation.around)
     values = staticmethod(creation.values)
 

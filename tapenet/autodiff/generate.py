@@ -1,4 +1,4 @@
-"""Generates, at an op's first call, the code that runs it on tensors: its call and its node class.
+"""Generates the code that runs an op on tensors: at its first call the call, at its first node the node's class.
 
 The text is made from the op's signature and its rules' argument names alone, which are Python identifiers; values
 (defaults, rules, the forward) enter through the namespace. Its own names begin with an underscore (left out below), an
@@ -39,6 +39,7 @@ from typing import Any
 
 from tapenet.autodiff import aliasing, gradients, node, record, state
 from tapenet.autodiff.node import Node
+from tapenet.autodiff.state import local
 from tapenet.ops import arguments, definitions, failures, rule_results, signatures, torch_calls, tracebacks
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
@@ -57,12 +58,20 @@ _prepared: weakref.WeakSet[Op] = weakref.WeakSet()
 _looks_for_low = False
 
 
+def called(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """Call an op that has no code of its own yet. It gets that, unless a layer is on: the
+    code would leave the call to the general recorder, and takes longer to compile than all calls of most ops in a step."""
+    now = local.state
+    usual = len(args) <= len(op.positional) and kwargs.keys() <= {*op.positional[len(args) :], *op.by_keyword}
+    if usual and not now.fast and now.lifted is None:
+        return record.apply(op, args, kwargs)
+    prepare(op)
+    return op(*args, **kwargs)
+
+
 def prepare(op: Op) -> None:
-    """Give an op its own class with a generated `__call__`, and its node class."""
+    """Give an op its own class with a generated `__call__`."""
     _prepared.add(op)
-    op.node_class = node_class = _node_class(op)
-    # On a tape that records everything, and in debug mode, a node says more.
-    op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})
     op.__class__ = type("Op", (Op,), {"__call__": _call(op), "__module__": Op.__module__})
 
 
@@ -83,7 +92,13 @@ def looks_for_low() -> bool:
     return _looks_for_low
 
 
-def _node_class(op: Op) -> type[Node]:
+def full_node_class(op: Op) -> type[Node]:
+    """The class of an op's nodes on a tape that records everything, and in debug mode."""
+    return type("Node", (op.node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})
+
+
+def node_class(op: Op) -> type[Node]:
+    """The class of an op's nodes."""
     saved = _saved(op)
     needed = {n for needs in op.needs.values() for n in needs}
     slots = [f"{n}_node" for n in op.differentiable]

@@ -60,7 +60,7 @@ def flat() -> _Flat:
 class Op:
     """An operation with its gradient rules. Made by `tn.op`, which says what each option means; called like a function.
 
-    Its first call changes its class (`Recorder.prepare`), so a copy with other options is made by `op.replace`.
+    Its first call may change its class (`Recorder.called`), so a copy with other options is made by `op.replace`.
     """
 
     forward: Callable[..., Any]
@@ -156,9 +156,6 @@ class Op:
             self.more = next((f for f in self.numpy if isinstance(f, np.ufunc) and f.signature is None), None)
         self._check(names)
         self._ask(names)
-        #: The classes of the nodes that record it, given by the recorder: the usual one, and one that says more.
-        self.node_class: Any = None
-        self.full_node_class: Any = None
         registry[f"{self.module}.{self.name}"] = self
 
     def _transpose(self, names: list[str]) -> None:
@@ -234,14 +231,23 @@ class Op:
         definitions.check_vmap(self.name, self.vmap, names)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        # The recorder replaces this by code made for this op's signature, at the first call: making it for
-        # every op at import would cost more than importing NumPy.
-        installed.recorder.prepare(self)
+        # The recorder replaces this by code made for this op's signature, at the first call that asks for it: making it
+        # for every op at import would cost more than importing NumPy.
         try:
-            return self(*args, **kwargs)
+            return installed.recorder.called(self, args, kwargs)
         except Exception as error:
             hide(error)
             raise
+
+    @functools.cached_property
+    def node_class(self) -> Any:
+        """The class of the nodes that record it."""
+        return installed.recorder.node_class(self)
+
+    @functools.cached_property
+    def full_node_class(self) -> Any:
+        """That of nodes which say more."""
+        return installed.recorder.full_node_class(self)
 
     @functools.cached_property
     def eager(self) -> Callable[..., object]:

@@ -11,9 +11,16 @@ from tapenet.typing import Array
 class Recorder:
     """The recorder before `autodiff` installs its own: ops cannot be called, and arrays stand for tensors."""
 
-    def prepare(self, op: Any) -> None:
-        """Give an op, at its first call, the code that runs it."""
+    def called(self, op: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        """What an op gives that has no code of its own yet for its calls."""
         raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
+
+    def node_class(self, op: Any) -> type:
+        """The class of the nodes that record an op."""
+        raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
+
+    #: The same for nodes that say more.
+    full_node_class = node_class
 
     def tensor(self, array: Array, shared: bool) -> Any:
         """A tensor around an array, which others may have if it is `shared`."""

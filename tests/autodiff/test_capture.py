@@ -20,6 +20,7 @@ from tapenet.autodiff.observe.capture import Capture, GradUse, capturing
 from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.ops import random
+from tapenet.ops.op import Op
 from tapenet.program.value_keys import Same
 from tests.replay import Replay
 
@@ -780,3 +781,29 @@ def test_options_may_be_called_as_what_a_quick_call_is_given() -> None:
     with Capture(compiles=True):
         y = times(x, op=2.0, tape=1.0)
     np.testing.assert_array_equal(y.numpy(), [2.0, 3.0])
+
+
+def test_an_op_that_is_called_in_a_capture_alone_gets_no_code() -> None:
+    def plus() -> Op:
+        return tn.op(lambda x, y, *, by=1.0: x + by * y, name="plus", x=lambda g: g, y=lambda g, by: by * g)
+
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    once, eager = plus(), plus()
+    with Capture():
+        for result in (once(x, x), once(x, x, by=2.0), once(x, y=x)):
+            assert result._trace is not None
+    assert type(once) is Op
+    once(x, x).sum().backward()
+    assert type(once) is not Op
+    np.testing.assert_array_equal(x.grad, [2.0, 2.0])
+    eager(x, x)
+    wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((x,), {}), ((x, x, x), {}), ((x, x), {"of": 1.0}), ((x, x), {"x": 1.0}),
+    ]  # fmt: skip
+    for args, kwargs in wrong:
+        said = []
+        for op in (plus(), eager):
+            with Capture(), pytest.raises(TypeError) as info:
+                op(*args, **kwargs)
+            said.append(str(info.value))
+        assert said[0] == said[1]

@@ -97,8 +97,8 @@ def mutant(name: str, rule: int, kind: str, number: int) -> Any:
     op = OPS[name]
     made = object.__new__(Op)
     # Without what is cached of its rules, and without kernels, whose call is written from a rule's own arguments.
-    kept = {k: v for k, v in vars(op).items() if k not in ("eager", "eager_rules")}
-    made.__dict__.update(kept, numpy=(), fuse=False, node_class=None, full_node_class=None)
+    kept = {k: v for k, v in vars(op).items() if k not in ("eager", "eager_rules", "node_class", "full_node_class")}
+    made.__dict__.update(kept, numpy=(), fuse=False)
     wrong = op.differentiable[rule % len(op.differentiable)]
     needs = op.needs[wrong if op.joint is None else ""]
     of_gradient = OF_GRADIENT.get(kind)
