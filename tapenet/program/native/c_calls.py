@@ -2,54 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.llvm.loops import places
 from tapenet.program.c_rows import CALLS, lengths
-from tapenet.program.ir import Instruction, Value
+from tapenet.program.ir import Instruction
 from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native.kernels import Function, Offset
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 from tapenet.typing import Shape
 
 _BYTE = np.dtype(np.int8)
 
 
-def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
-    """Positions of the arguments whose arrays are not contiguous, each by itself."""
-    found = []
-    parts = next(iter(CALLS[instruction.name].values())).signature.inputs
-    for i, (part, arg) in enumerate(zip(parts, instruction.args, strict=True)):
-        lead = arg.ndim - len(part.sizes or ())
-        shape = arg.shape[lead:]
-        if not alike(shape, layouts[arg].strides[lead:], c_strides(shape)):
-            found.append(i)
-    return found
+class CFunction(Family):
+    """What a C function of arrays computes."""
 
+    @classmethod
+    def takes(cls, instruction: Instruction) -> bool:
+        return instruction.name in CALLS
 
-def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
-    """The function of one instruction."""
-    values = (*instruction.args, *instruction.results)
-    function = CALLS[instruction.name][tuple(v.dtype for v in values)]
-    signature = function.signature
-    sizes = [f"i64 {n}" for n in lengths(function.name, signature, instruction.args).values()]
-    lead = instruction.results[0].shape[: instruction.results[0].ndim - len(signature.outputs[0].sizes or ())]
-    writer = Writer(instruction, layouts, buffer, None)
-    code = writer.code
-    code.needs.add(function.symbol)
-    begins = []
-    steps: list[Shape] = []
-    for part, value in zip((*signature.inputs, *signature.outputs), values, strict=True):
-        place, item = layouts[value], value.dtype.itemsize
-        begins.append(writer.parameter(Offset.of(buffer(place.root), place.offset * item, _BYTE)))
-        own = value.ndim - len(part.sizes or ())
-        strides = [0 if n == 1 else s * item for n, s in zip(value.shape[:own], place.strides, strict=False)]
-        steps.append((*[0] * (len(lead) - own), *strides))
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        return tuple(v.dtype for v in (*instruction.args, *instruction.results)) in CALLS[instruction.name]
 
-    def one(at: Sequence[str]) -> None:
-        code.line(f"  call void @{function.symbol}({', '.join([*(f'ptr {p}' for p in at), *sizes])})")
+    @classmethod
+    def scattered(cls, instruction: Instruction, layouts: Layouts) -> list[int]:
+        """Of arrays that are not contiguous, each by itself."""
+        found = []
+        parts = next(iter(CALLS[instruction.name].values())).signature.inputs
+        for i, (part, arg) in enumerate(zip(parts, instruction.args, strict=True)):
+            lead = arg.ndim - len(part.sizes or ())
+            shape = arg.shape[lead:]
+            if not alike(shape, layouts[arg].strides[lead:], c_strides(shape)):
+                found.append(i)
+        return found
 
-    places(code, lead, begins, steps, one)
-    return writer.done()
+    def write(self) -> Function:
+        """A call for each place in the leading axes."""
+        instruction, layouts, code = self.instruction, self.layouts, self.code
+        values = (*instruction.args, *instruction.results)
+        function = CALLS[instruction.name][tuple(v.dtype for v in values)]
+        signature = function.signature
+        sizes = [f"i64 {n}" for n in lengths(function.name, signature, instruction.args).values()]
+        lead = instruction.results[0].shape[: instruction.results[0].ndim - len(signature.outputs[0].sizes or ())]
+        code.needs.add(function.symbol)
+        begins = []
+        steps: list[Shape] = []
+        for part, value in zip((*signature.inputs, *signature.outputs), values, strict=True):
+            place, item = layouts[value], value.dtype.itemsize
+            begins.append(self.parameter(Offset.of(self.buffer(place.root), place.offset * item, _BYTE)))
+            own = value.ndim - len(part.sizes or ())
+            strides = [0 if n == 1 else s * item for n, s in zip(value.shape[:own], place.strides, strict=False)]
+            steps.append((*[0] * (len(lead) - own), *strides))
+
+        def one(at: Sequence[str]) -> None:
+            code.line(f"  call void @{function.symbol}({', '.join([*(f'ptr {p}' for p in at), *sizes])})")
+
+        places(code, lead, begins, steps, one)
+        return self.done()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-
 import numpy as np
 
 from tapenet.llvm import loops, toolchain
@@ -15,7 +13,7 @@ from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native import raising
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.raising import STATUS
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 
 _WORD = np.dtype(np.int64)
 #: Around what waits: other threads of Python's run meanwhile. A segment may have released the interpreter's lock itself.
@@ -71,53 +69,59 @@ def find(entry: object) -> CEffect | None:
     return found
 
 
-def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
-    """The function of one call."""
-    effect = find(instruction)
-    assert effect is not None
-    (x, words), (result,) = instruction.args, instruction.results
-    writer = Writer(instruction, layouts, buffer, None)
-    code = writer.code
-    stays = buffer(layouts[x].root) == buffer(result)
-    source, target = writer.access(x), writer.access(result)
-    table = writer.parameter(buffer(words))
+class CCall(Family):
+    """Calls of C functions with an effect."""
 
-    def word(i: int, bits: int = 64) -> str:
-        found = code.emit(f"load i64, ptr {offset(code, table, i, 1, _WORD)}")
-        return found if bits == 64 else code.emit(f"trunc i64 {found} to i{bits}")
+    @classmethod
+    def takes(cls, instruction: Instruction) -> bool:
+        return find(instruction) is not None
 
-    here = Where.RESULT in effect.given
-    if effect.goes_on and here and not stays:
-        loops.copy(code, x.shape, source, target)
-    if effect.waits is not None:
-        state = code.emit(f"inttoptr i64 {word(len(effect.words) - 2)} to ptr")
-        label = offset(code, state, 1, 1, _WORD)
-        code.declares |= _RELEASED
-    count = 0
-    for call in effect.calls:
-        given = []
-        for argument in call.arguments:
-            if isinstance(argument, Where):
-                given.append(f"ptr {(target if argument is Where.RESULT else source).pointer}")
-            else:
-                given.append(f"i{argument.bits} {word(count, argument.bits)}")
-                count += 1
-        toolchain.symbols[call.name] = call.address
-        code.declares.add(f"declare i32 @{call.name}({', '.join(g.split()[0] for g in given)})")
-        if effect.waits is not None:
-            number = code.emit(f"load i64, ptr {state}")
-            code.line(f"  store i64 {code.emit(f'add i64 {number}, 1')}, ptr {state}")
-            code.line(f"  store volatile i64 {word(len(effect.words) - 1)}, ptr {label}")
-            held = code.emit("call ptr @tn_released()")
-        status = code.emit(f"call i32 @{call.name}({', '.join(given)})")
-        if effect.waits is not None:
-            code.line(f"  call void @tn_taken(ptr {held})")
-            code.line(f"  store volatile i64 0, ptr {label}")
-        wrong = code.emit(f"icmp ne i32 {status}, 0")
-        raising.write(code, wrong, RuntimeError, effect.error, writer.parameter(STATUS))
-    if not here:
-        # The functions have written to memory that they were not given here.
-        code.line(f'  call void asm sideeffect "", "r,~{{memory}}"(ptr {source.pointer})')
-        if not stays:
+    def write(self) -> Function:
+        """The calls, one after the other; the first that fails is an error."""
+        effect = find(self.instruction)
+        assert effect is not None
+        (x, words), (result,) = self.instruction.args, self.instruction.results
+        code = self.code
+        stays = self.buffer(self.layouts[x].root) == self.buffer(result)
+        source, target = self.access(x), self.access(result)
+        table = self.parameter(self.buffer(words))
+
+        def word(i: int, bits: int = 64) -> str:
+            found = code.emit(f"load i64, ptr {offset(code, table, i, 1, _WORD)}")
+            return found if bits == 64 else code.emit(f"trunc i64 {found} to i{bits}")
+
+        here = Where.RESULT in effect.given
+        if effect.goes_on and here and not stays:
             loops.copy(code, x.shape, source, target)
-    return writer.done()
+        if effect.waits is not None:
+            state = code.emit(f"inttoptr i64 {word(len(effect.words) - 2)} to ptr")
+            label = offset(code, state, 1, 1, _WORD)
+            code.declares |= _RELEASED
+        count = 0
+        for call in effect.calls:
+            given = []
+            for argument in call.arguments:
+                if isinstance(argument, Where):
+                    given.append(f"ptr {(target if argument is Where.RESULT else source).pointer}")
+                else:
+                    given.append(f"i{argument.bits} {word(count, argument.bits)}")
+                    count += 1
+            toolchain.symbols[call.name] = call.address
+            code.declares.add(f"declare i32 @{call.name}({', '.join(g.split()[0] for g in given)})")
+            if effect.waits is not None:
+                number = code.emit(f"load i64, ptr {state}")
+                code.line(f"  store i64 {code.emit(f'add i64 {number}, 1')}, ptr {state}")
+                code.line(f"  store volatile i64 {word(len(effect.words) - 1)}, ptr {label}")
+                held = code.emit("call ptr @tn_released()")
+            status = code.emit(f"call i32 @{call.name}({', '.join(given)})")
+            if effect.waits is not None:
+                code.line(f"  call void @tn_taken(ptr {held})")
+                code.line(f"  store volatile i64 0, ptr {label}")
+            wrong = code.emit(f"icmp ne i32 {status}, 0")
+            raising.write(code, wrong, RuntimeError, effect.error, self.parameter(STATUS))
+        if not here:
+            # The functions have written to memory that they were not given here.
+            code.line(f'  call void asm sideeffect "", "r,~{{memory}}"(ptr {source.pointer})')
+            if not stays:
+                loops.copy(code, x.shape, source, target)
+        return self.done()

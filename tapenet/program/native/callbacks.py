@@ -6,7 +6,7 @@ on the stack), and calls a Python function without arguments, which finds all in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -19,11 +19,10 @@ from tapenet.llvm.loops import offset
 from tapenet.program import generated
 from tapenet.program.called_ops import Hole, PlainFunction, expression, note_line, settling
 from tapenet.program.ir import Builder, Constant, Instruction, Value
-from tapenet.program.layout import Layouts
 from tapenet.program.native import draws, entry
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.raising import STATUS
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 from tapenet.program.primitives import PRIMITIVES, Spec
 from tapenet.typing import Array
 
@@ -80,11 +79,6 @@ def _kept(instruction: Instruction) -> list[tuple[int, Value]]:
     """The results that are of use, by their positions."""
     pairs = enumerate(zip(instruction.results, instruction.params["specs"], strict=True))
     return [(i, result) for i, (result, spec) in pairs if spec is not None]
-
-
-def calls_back(instruction: Instruction) -> bool:
-    """Whether native code calls an instruction back."""
-    return "back" in instruction.params
 
 
 def prepared(instruction: Instruction, args: Sequence[Value], builder: Builder) -> tuple[Value, ...] | None:
@@ -167,22 +161,29 @@ def _function(instruction: Instruction, views: Sequence[Array], places: Sequence
     return made
 
 
-def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
-    """The function of one instruction that is called back."""
-    writer = Writer(instruction, layouts, buffer, None)
-    code = writer.code
-    *args, addresses = instruction.args
-    values = [*args, *(result for _, result in _kept(instruction))]
-    views = [
-        as_strided(np.zeros(1, v.dtype), v.shape, [s * v.dtype.itemsize for s in layouts[v].strides]) for v in values
-    ]
-    function = _function(instruction, views[: len(args)], views[len(args) :])
-    instruction.params["back"].put(function, *views)
-    table = writer.parameter(buffer(addresses))
-    for i, value in enumerate(values, 1):
-        array = code.emit(f"load ptr, ptr {offset(code, table, i, 1, _WORD)}")
-        code.line(f"  store ptr {writer.access(value).pointer}, ptr {offset(code, array, entry.DATA, 1, _BYTE)}")
-    code.declares |= _CALL
-    status = code.emit(f"call i64 @tn_call_back(ptr {code.emit(f'load ptr, ptr {table}')})")
-    code.line(f"  store i64 {status}, ptr {writer.parameter(STATUS)}")
-    return writer.done()
+class CallBack(Family):
+    """What native code calls back."""
+
+    @classmethod
+    def takes(cls, instruction: Instruction) -> bool:
+        return "back" in instruction.params
+
+    def write(self) -> Function:
+        """A call of the function, once each array is told where its memory is."""
+        instruction, code = self.instruction, self.code
+        *args, addresses = instruction.args
+        values = [*args, *(result for _, result in _kept(instruction))]
+        views = [
+            as_strided(np.zeros(1, v.dtype), v.shape, [s * v.dtype.itemsize for s in self.layouts[v].strides])
+            for v in values
+        ]
+        function = _function(instruction, views[: len(args)], views[len(args) :])
+        instruction.params["back"].put(function, *views)
+        table = self.parameter(self.buffer(addresses))
+        for i, value in enumerate(values, 1):
+            array = code.emit(f"load ptr, ptr {offset(code, table, i, 1, _WORD)}")
+            code.line(f"  store ptr {self.access(value).pointer}, ptr {offset(code, array, entry.DATA, 1, _BYTE)}")
+        code.declares |= _CALL
+        status = code.emit(f"call i64 @tn_call_back(ptr {code.emit(f'load ptr, ptr {table}')})")
+        code.line(f"  store i64 {status}, ptr {self.parameter(STATUS)}")
+        return self.done()

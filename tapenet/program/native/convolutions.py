@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 from tapenet.kernels import channels_last, quantized_maps, winograd_maps
 from tapenet.llvm import workers
@@ -12,10 +12,11 @@ from tapenet.llvm.kernel import Array, Index, Kernel
 from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
 from tapenet.program import quantized_windows, windows
-from tapenet.program.ir import Instruction, Value
+from tapenet.program.ir import Instruction
 from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native import pieces
 from tapenet.program.native.kernels import Function
+from tapenet.program.native.writer import Family
 from tapenet.program.primitives import PRIMITIVES, Spec
 
 #: Parts at most: each has memory of its own for an image within its border.
@@ -39,19 +40,9 @@ _KINDS: dict[type[_Shape], tuple[Callable[..., None], float]] = {
 }
 
 
-def supports(instruction: Instruction) -> bool:
-    """Whether there is code for it."""
-    return instruction.name != "convolve" or instruction.results[0].dtype.char in "fd"
-
-
 def shape(instruction: Instruction) -> _Shape:
     """What it is a convolution of."""
     return _SHAPES[instruction.name]([Spec(a.shape, a.dtype) for a in instruction.args], instruction.params)
-
-
-def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
-    """Positions of the operands that do not lie in the usual order."""
-    return [i for i, a in enumerate(instruction.args) if not alike(a.shape, layouts[a].strides, c_strides(a.shape))]
 
 
 def cycles(instruction: Instruction) -> float:
@@ -73,61 +64,69 @@ def _cut(instruction: Instruction) -> tuple[_Shape, tuple[int, int]]:
     return s, (min(wanted, s.images), 1) if s.images > 1 else (1, min(wanted, s.blocks))
 
 
-def workspace(instruction: Instruction) -> int:
-    """Bytes that it needs for itself: for each part."""
-    s, cut = _cut(instruction)
-    return math.prod(cut) * s.space * instruction.args[0].dtype.itemsize
+class Convolution(Family):
+    """Convolutions with their channels innermost."""
 
+    kind = "convolution"
 
-def write(
-    instruction: Instruction,
-    layouts: Layouts,
-    buffer: Callable[[Value], Hashable],
-    workspace: Hashable | None,
-    name: Callable[[Function], str],
-) -> Function:
-    """The function of one convolution; `name` gives a function one."""
-    (result,) = instruction.results
-    s, cut = _cut(instruction)
-    code, _ = _KINDS[type(s)]
-    full = PRIMITIVES[instruction.name].args.count(",") + 1
-    k = Kernel("convolution", instruction.args[0].dtype)
-    pointers: dict[Hashable, str] = {}
-    values = [*instruction.args, result]
-    places = []
-    for value in values:
-        place = layouts[value]
-        pointer = pointers.setdefault(buffer(place.root), f"%b{len(pointers)}")
-        places.append(offset(k, pointer, place.offset, 1, value.dtype))
-    if workspace is not None:
-        places.append(pointers.setdefault(workspace, f"%b{len(pointers)}"))
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        return instruction.name != "convolve" or instruction.results[0].dtype.char in "fd"
 
-    def part(k: Kernel, places: list[str], item: Register | None, count: str = "") -> None:
-        """All of it, or one of so many items."""
-        whole = s if item is not None and cut[0] > 1 else s.flat()
-        arrays = [Array(k, p, c_strides(v.shape), v.dtype) for p, v in zip(places, values, strict=False)]
-        given: list[Array | None] = [*arrays[:-1]]
-        given += [None] * (full - len(given))  # no other map is added
-        space = Array(k, places[-1], (1,), instruction.args[0].dtype)
-        ranges: list[tuple[Index, Index]] = [(0, whole.images), (0, s.blocks)]
-        if item is not None:
-            axis = 0 if cut[0] > 1 else 1
-            length = (s.images, s.blocks)[axis]
-            begin, end = item * length, item * length + length
-            items = Register(k, count, "i64")
-            ranges[axis] = begin.op("udiv", begin, items), end.op("udiv", end, items)
-            space = space.moved(item * s.space)
-        code(k, whole, *given, arrays[-1], space, *ranges)
+    @classmethod
+    def room(cls, instruction: Instruction) -> int:
+        """For each part."""
+        s, cut = _cut(instruction)
+        return math.prod(cut) * s.space * instruction.args[0].dtype.itemsize
 
-    count = str(math.prod(cut))
-    if count == "1":
-        part(k, places, None)
-        return Function.of(k, pointers)
-    if cut[1] > 1:  # each part reads all of the image, so there are no more than threads
-        k.declares.add(workers.declaration())
-        count = k.emit(f"call i64 @tn_blocks(i64 {count})")
-    inner = Kernel("convolution", instruction.args[0].dtype)
-    *given, items = pieces.given(inner, [*["ptr"] * len(places), "i64"])
-    part(inner, given, Register(inner, "%item", "i64"), items)
-    pieces.share(k, name(pieces.called(inner)), [*(f"ptr {p}" for p in places), f"i64 {count}"], count)
-    return Function.of(k, pointers)
+    @classmethod
+    def scattered(cls, instruction: Instruction, layouts: Layouts) -> list[int]:
+        """Of those that do not lie in the usual order."""
+        return [i for i, a in enumerate(instruction.args) if not alike(a.shape, layouts[a].strides, c_strides(a.shape))]
+
+    def write(self) -> Function:
+        """All of it, or parts for threads."""
+        instruction, layouts = self.instruction, self.layouts
+        (result,) = instruction.results
+        s, cut = _cut(instruction)
+        code, _ = _KINDS[type(s)]
+        full = PRIMITIVES[instruction.name].args.count(",") + 1
+        k = Kernel("convolution", instruction.args[0].dtype)
+        values = [*instruction.args, result]
+        places = []
+        for value in values:
+            place = layouts[value]
+            pointer = self.parameter(self.buffer(place.root))
+            places.append(offset(k, pointer, place.offset, 1, value.dtype))
+        if self.workspace is not None:
+            places.append(self.parameter(self.workspace))
+
+        def part(k: Kernel, places: list[str], item: Register | None, count: str = "") -> None:
+            """All of it, or one of so many items."""
+            whole = s if item is not None and cut[0] > 1 else s.flat()
+            arrays = [Array(k, p, c_strides(v.shape), v.dtype) for p, v in zip(places, values, strict=False)]
+            given: list[Array | None] = [*arrays[:-1]]
+            given += [None] * (full - len(given))  # no other map is added
+            space = Array(k, places[-1], (1,), instruction.args[0].dtype)
+            ranges: list[tuple[Index, Index]] = [(0, whole.images), (0, s.blocks)]
+            if item is not None:
+                axis = 0 if cut[0] > 1 else 1
+                length = (s.images, s.blocks)[axis]
+                begin, end = item * length, item * length + length
+                items = Register(k, count, "i64")
+                ranges[axis] = begin.op("udiv", begin, items), end.op("udiv", end, items)
+                space = space.moved(item * s.space)
+            code(k, whole, *given, arrays[-1], space, *ranges)
+
+        count = str(math.prod(cut))
+        if count == "1":
+            part(k, places, None)
+            return Function.of(k, self.pointers)
+        if cut[1] > 1:  # each part reads all of the image, so there are no more than threads
+            k.declares.add(workers.declaration())
+            count = k.emit(f"call i64 @tn_blocks(i64 {count})")
+        inner = Kernel("convolution", instruction.args[0].dtype)
+        *given, items = pieces.given(inner, [*["ptr"] * len(places), "i64"])
+        part(inner, given, Register(inner, "%item", "i64"), items)
+        pieces.share(k, self.name(pieces.called(inner)), [*(f"ptr {p}" for p in places), f"i64 {count}"], count)
+        return Function.of(k, self.pointers)

@@ -14,7 +14,7 @@ import itertools
 import math
 import operator
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,9 +23,8 @@ from tapenet.llvm import toolchain
 from tapenet.llvm.emitter import literal, load, store
 from tapenet.llvm.loops import Code, offset
 from tapenet.program.ir import Builder, Constant, Instruction, Value
-from tapenet.program.layout import Layouts
 from tapenet.program.native.kernels import Function
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 from tapenet.typing import Array
 
 _BYTE, _TRUTH, _WORD, _DOUBLE = np.dtype(np.uint8), np.dtype(bool), np.dtype(np.uint64), np.dtype(np.float64)
@@ -164,11 +163,6 @@ def prepared(instruction: Instruction, builder: Builder) -> tuple[Value, ...] | 
     return builder.several("call", Constant(place.array), **instruction.params, fill=fill, place=place)
 
 
-def draws(instruction: Instruction) -> bool:
-    """Whether native code draws an instruction's numbers."""
-    return "fill" in instruction.params
-
-
 class Lending:
     """Inside of it generators are lent to native code that draws from them: others wait who draw from these."""
 
@@ -219,26 +213,32 @@ class Lending:
         return call
 
 
-def workspace(instruction: Instruction) -> int:
-    """Bytes that a draw needs for itself."""
-    fill: _Fill = instruction.params["fill"]
-    return fill.workspace
+class Draw(Family):
+    """Numbers that native code draws."""
 
+    @classmethod
+    def takes(cls, instruction: Instruction) -> bool:
+        return "fill" in instruction.params
 
-def write(
-    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable | None
-) -> Function:
-    """The function of one draw."""
-    fill: _Fill = instruction.params["fill"]
-    writer = Writer(instruction, layouts, buffer, workspace)
-    place, out = writer.parameter(buffer(instruction.args[0])), writer.access(instruction.results[0]).pointer
-    space = out if workspace is None else writer.parameter(workspace)
-    code = writer.code
-    for name in fill.names:
-        toolchain.symbols[name] = _addresses()[name]
-        code.declares.add(_declaration(name))
-    fill.write(code, code.emit(f"load ptr, ptr {place}"), out, space)
-    return writer.done()
+    @classmethod
+    def room(cls, instruction: Instruction) -> int:
+        fill: _Fill = instruction.params["fill"]
+        return fill.workspace
+
+    def write(self) -> Function:
+        """A call of NumPy's function."""
+        fill: _Fill = self.instruction.params["fill"]
+        place, out = (
+            self.parameter(self.buffer(self.instruction.args[0])),
+            self.access(self.instruction.results[0]).pointer,
+        )
+        space = out if self.workspace is None else self.parameter(self.workspace)
+        code = self.code
+        for name in fill.names:
+            toolchain.symbols[name] = _addresses()[name]
+            code.declares.add(_declaration(name))
+        fill.write(code, code.emit(f"load ptr, ptr {place}"), out, space)
+        return self.done()
 
 
 def _declaration(name: str) -> str:

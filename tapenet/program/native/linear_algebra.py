@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from tapenet.program.layout import Layouts, c_strides
 from tapenet.program.linear_algebra import ROWS, axes
 from tapenet.program.native import raising
 from tapenet.program.native.kernels import Function, Offset
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 from tapenet.typing import Shape
 
 _BYTE = np.dtype(np.int8)
@@ -44,21 +44,6 @@ def loops(instruction: Instruction) -> list[InnerLoop] | None:
     return None if None in found else [loop for loop in found if loop is not None]
 
 
-def workspace(instruction: Instruction) -> int:
-    """Bytes that an instruction needs for itself: of a factorisation what LAPACK gives of one matrix."""
-    if instruction.name not in ("qr", "lu_factor"):
-        return 0
-    m, n = instruction.args[0].shape[-2:]
-    return (m * n + min(m, n)) * instruction.args[0].dtype.itemsize
-
-
-def scattered(instruction: Instruction, layouts: Layouts) -> list[int]:
-    """Positions of the operands that BLAS cannot read where they are."""
-    a = instruction.args[0]
-    triangles = instruction.name == "solve_triangular"
-    return [0] if triangles and blas.matrix(a.shape, layouts[a].strides) is None else []
-
-
 class _Array(NamedTuple):
     """An array for a loop: its first element, bytes from one matrix to the next, and the strides in bytes of its axes."""
 
@@ -67,7 +52,30 @@ class _Array(NamedTuple):
     strides: Sequence[int]
 
 
-class _Writer(Writer):
+class LinearAlgebra(Family):
+    """Factorisations of matrices, and what is made of them."""
+
+    kind = "linear algebra"
+
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        return loops(instruction) is not None
+
+    @classmethod
+    def room(cls, instruction: Instruction) -> int:
+        """Of a factorisation what LAPACK gives of one matrix."""
+        if instruction.name not in ("qr", "lu_factor"):
+            return 0
+        m, n = instruction.args[0].shape[-2:]
+        return (m * n + min(m, n)) * instruction.args[0].dtype.itemsize
+
+    @classmethod
+    def scattered(cls, instruction: Instruction, layouts: Layouts) -> list[int]:
+        """Of those that BLAS cannot read."""
+        a = instruction.args[0]
+        triangles = instruction.name == "solve_triangular"
+        return [0] if triangles and blas.matrix(a.shape, layouts[a].strides) is None else []
+
     def __post_init__(self) -> None:
         instruction = self.instruction
         before, _, after = ROWS[instruction.name].sizes(instruction.params).partition("->")
@@ -89,8 +97,10 @@ class _Writer(Writer):
         lead, rest = found[: value.ndim - own], found[value.ndim - own :]
         return (*[0] * (len(self.lead) - len(lead)), *lead), tuple(rest)
 
-    def write(self, found: Sequence[InnerLoop]) -> Function:
+    def write(self) -> Function:
         """A call for all of the last leading axis, at each place in those before it."""
+        found = loops(self.instruction)
+        assert found is not None
         instruction, code = self.instruction, self.code
         begins, steps, rests = [], [], []
         for value, own in zip(self.values, self.own, strict=True):
@@ -219,12 +229,3 @@ class _Writer(Writer):
             code.loop(n, element)
 
         code.loop(rows, row)
-
-
-def write(
-    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable | None
-) -> Function:
-    """The function of one instruction."""
-    found = loops(instruction)
-    assert found is not None
-    return _Writer(instruction, layouts, buffer, workspace).write(found)

@@ -10,9 +10,9 @@ from tapenet.program.groups import Groups
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.layout import Strides, alike, c_strides
 from tapenet.program.native import costs, entry, report
-from tapenet.program.native.callbacks import calls_back
+from tapenet.program.native.callbacks import CallBack
 from tapenet.program.native.calls import Body, Calls
-from tapenet.program.native.draws import Lending, draws
+from tapenet.program.native.draws import Draw, Lending
 from tapenet.program.native.memory import INDEXING, Slot, members
 from tapenet.program.native.module import Module, mostly_called
 from tapenet.program.native.outline import Outline, Segment
@@ -77,7 +77,7 @@ class Making:
     @property
     def draws(self) -> bool:
         """Whether native code draws random numbers."""
-        return any(map(draws, self.module.instructions()))
+        return any(map(Draw.takes, self.module.instructions()))
 
     def calls(
         self, scratch: Scratch, table: Array, arrays: Mapping[Value, Array], space: dict[str, object],
@@ -114,12 +114,12 @@ class Making:
     def lending(self, segment: Segment) -> Lending | None:
         """What lends generators to a native segment; None where it draws nothing."""
         inside = list(self.module.instructions(segment.entries))
-        places = [i.params["place"] for i in inside if draws(i)]
+        places = [i.params["place"] for i in inside if Draw.takes(i)]
         if not places:
             return None
         made = Lending(places)
         for instruction in inside:
-            if calls_back(instruction):
+            if CallBack.takes(instruction):
                 instruction.params["back"].wrap(made.outside)
         return made
 

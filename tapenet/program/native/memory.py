@@ -24,8 +24,8 @@ from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import c_effects, interrupts, launches, stages
-from tapenet.program.native.callbacks import calls_back
-from tapenet.program.native.draws import draws
+from tapenet.program.native.callbacks import CallBack
+from tapenet.program.native.draws import Draw
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.primitives import Spec
 from tapenet.typing import Array, Shape
@@ -331,7 +331,7 @@ LITTLE = 1 << 16
 def brings(entry: Entry) -> list[Value]:
     """The results that are of use of a call that gives them in memory of their own: of an op of the user's, and of little.
     On large arrays tapenet's own ops compute where they are told, which saves memory, and takes 10 µs."""
-    if isinstance(entry, Kernel) or entry.name != "call" or calls_back(entry) or draws(entry):
+    if isinstance(entry, Kernel) or entry.name != "call" or CallBack.takes(entry) or Draw.takes(entry):
         return []
     if launches.find(entry) or c_effects.find(entry):
         return []
@@ -380,7 +380,7 @@ def _any_order(entry: Entry) -> bool:
     if entry.kind == "product":
         return entry.results[0].ndim == 2  # one of the last two axes has to be dense
     # Bodies are compiled for the order there was, and C functions take the usual one.
-    return entry.kind != "control" and entry.name not in CALLS and not draws(entry)
+    return entry.kind != "control" and entry.name not in CALLS and not Draw.takes(entry)
 
 
 def _in_register(entry: Entry, member: Instruction) -> bool:

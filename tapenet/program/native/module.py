@@ -37,8 +37,8 @@ from tapenet.program.native import (
     control,
     costs,
     equal,
+    families,
     launches,
-    moves,
     parallel,
     pieces,
     products,
@@ -173,7 +173,7 @@ class Module:
                 spaces[entry] = plan.workspace
             if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.cut(entry))):
                 spaces[entry] = room
-            if isinstance(entry, Instruction) and (room := moves.workspace(entry) or products.workspace(entry)):
+            if isinstance(entry, Instruction) and (family := families.of(entry)) and (room := family.room(entry)):
                 spaces[entry] = room
         workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
         parts = slots.find(self.program, self.entries, self.layouts)
@@ -211,7 +211,7 @@ class Module:
     @property
     def called_back(self) -> list[callbacks.Back]:
         """The ops in loops and branches that are called back."""
-        return [i.params["back"] for i in self.instructions() if callbacks.calls_back(i)]
+        return [i.params["back"] for i in self.instructions() if callbacks.CallBack.takes(i)]
 
     @property
     def c_effects(self) -> list[CEffect]:
@@ -260,7 +260,7 @@ class Module:
         for entry in self.entries:
             if not isinstance(entry, Kernel) and entry.name == "copy" and not entry.results[0].size:
                 continue  # there is nothing to copy into such a result
-            if isinstance(entry, Kernel) or entry in self.bodies or launches.find(entry) or moves.supports(entry):
+            if isinstance(entry, Kernel) or entry in self.bodies or launches.find(entry) or families.supports(entry):
                 current.append(entry)
                 continue
             if current:
@@ -362,12 +362,12 @@ class Module:
                 )
             write = control.WRITERS[entry.name]
             return write(entry, layouts, buffer, space, *bodies)
-        return moves.write(entry, layouts, buffer, space, self.functions.name)
+        return families.write(entry, layouts, buffer, space, self.functions.name)
 
     def _computed(self, entry: Entry, buffer: Callable[[Value], Hashable], space: Hashable | None) -> Function:
         """The function of a kernel or product."""
         if isinstance(entry, Instruction):
-            return products.write(entry, self.layouts, buffer, space, self.functions.name)
+            return families.write(entry, self.layouts, buffer, space, self.functions.name)
         stored = self.memory.stored.__contains__
         cut = self.cut(entry)
         if cut is None:
@@ -402,7 +402,7 @@ def mostly_called(module: Module) -> bool:
 
 def _is_native(instruction: Instruction) -> bool:
     """Whether there is code for an instruction, or there is none to be: of a view."""
-    return instruction.kind in ("view", "control") or fusible(instruction) or moves.supports(instruction)
+    return instruction.kind in ("view", "control") or fusible(instruction) or families.supports(instruction)
 
 
 def _aligned(program: Program) -> Program:
@@ -445,7 +445,8 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
             done = callbacks.prepared(now, args, builder)
         if done is not None:
             return done
-        if scattered := moves.wants_dense(now, layouts):
+        family = families.of(now)
+        if family and (scattered := family.scattered(now, layouts)):
             summed = products.as_sum(now, args, scattered, builder)
             if summed is not None:
                 return summed

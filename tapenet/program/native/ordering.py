@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.llvm.emitter import llvm_type, load, store
+from tapenet.llvm.emitter import llvm_type, load, store, supported
 from tapenet.llvm.loops import Access, copy, nest, offset
 from tapenet.llvm.sorting_functions import sorting_function
-from tapenet.program.ir import Instruction, Value
-from tapenet.program.layout import Layouts
+from tapenet.program.ir import Instruction
 from tapenet.program.native import raising
 from tapenet.program.native.kernels import Function
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 
 _INDEX = np.dtype(np.int64)
 
 
-def supports(instruction: Instruction) -> bool:
-    """Whether there is code for an instruction."""
-    if instruction.name not in ("sort", "argsort"):
-        return True
-    return sorting_function(instruction.name, instruction.params["kind"], instruction.args[0].dtype) is not None
+class Ordering(Family):
+    """Sorting, searching and running sums."""
 
+    kind = "order"
 
-def workspace(instruction: Instruction) -> int:
-    """Bytes that an instruction needs for itself: to sort a row of numbers, and of indices, that lie side by side."""
-    if instruction.name not in ("sort", "argsort"):
-        return 0
-    (x,) = instruction.args
-    length = x.shape[instruction.params["axis"]]
-    return length * (x.dtype.itemsize + (_INDEX.itemsize if instruction.name == "argsort" else 0))
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        if instruction.name not in ("sort", "argsort"):
+            return instruction.name == "cumsum" or all(supported(a.dtype) for a in instruction.args)
+        return sorting_function(instruction.name, instruction.params["kind"], instruction.args[0].dtype) is not None
 
+    @classmethod
+    def room(cls, instruction: Instruction) -> int:
+        """To sort a row of numbers, and of indices, that lie side by side."""
+        if instruction.name not in ("sort", "argsort"):
+            return 0
+        (x,) = instruction.args
+        length = x.shape[instruction.params["axis"]]
+        return length * (x.dtype.itemsize + (_INDEX.itemsize if instruction.name == "argsort" else 0))
 
-class _Writer(Writer):
     def __post_init__(self) -> None:
         self.out = self.access(self.instruction.results[0])
         self.x = self.access(self.instruction.args[0])
         self.shape = self.instruction.args[0].shape
+
+    def write(self) -> Function:
+        """By the method of that name."""
+        getattr(self, self.instruction.name)()
+        return self.done()
 
     def rows(self, body: Callable[[Access, Access], None]) -> None:
         """Give a body each row along the axis, of the argument and of the result."""
@@ -185,10 +192,59 @@ class _Writer(Writer):
         nest(code, self.instruction.args[1].shape, [values, self.out], search)
 
 
-def write(
-    instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable], workspace: Hashable | None
-) -> Function:
-    """The function of one instruction."""
-    writer = _Writer(instruction, layouts, buffer, workspace)
-    getattr(writer, instruction.name)()
-    return Function.of(writer.code, writer.pointers)
+class Extreme(Family):
+    """Where the largest element of a row is, or the smallest."""
+
+    @classmethod
+    def takes(cls, instruction: Instruction) -> bool:
+        return instruction.name in ("argmax", "argmin")
+
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        (x,) = instruction.args
+        return x.dtype.char in "fd" or x.dtype.kind in "iu"
+
+    def write(self) -> Function:
+        """The first place of the largest element along an axis; the first nan counts as largest."""
+        code = self.code
+        (arg,) = self.instruction.args
+        axis = self.instruction.params["axis"]
+        data, out = self.access(arg), self.access(self.instruction.results[0])
+        t = llvm_type(arg.dtype)
+        larger = self.instruction.name == "argmax"
+        if arg.dtype.kind == "f":
+            compare = f"fcmp {'ogt' if larger else 'olt'}"
+        else:
+            sign = "s" if arg.dtype.kind == "i" else "u"
+            compare = f"icmp {sign}{'gt' if larger else 'lt'}"
+        lengths = [*arg.shape[:axis], *arg.shape[axis + 1 :]]
+        rest = [*data.strides[:axis], *data.strides[axis + 1 :]]
+
+        def search(at: list[Access]) -> list[str]:
+            row, place = at[0].pointer, at[1].pointer
+            best, where = (f"%cell{len(code.cells) + k}" for k in range(2))
+            code.cells += [f"  {best} = alloca {t}", f"  {where} = alloca i64"]
+            store(code, load(code, row, arg.dtype), best, arg.dtype)
+            code.line(f"  store i64 0, ptr {where}")
+
+            def turn(index: str) -> None:
+                value = load(code, offset(code, row, index, data.strides[axis], arg.dtype), arg.dtype)
+                held = load(code, best, arg.dtype)
+                better = code.emit(f"{compare} {t} {value}, {held}")
+                if arg.dtype.kind == "f":
+                    nan = code.emit(f"fcmp uno {t} {value}, {value}")
+                    fine = code.emit(f"fcmp ord {t} {held}, {held}")
+                    first = code.emit(f"and i1 {nan}, {fine}")
+                    better = code.emit(f"or i1 {better}, {first}")
+                store(code, code.emit(f"select i1 {better}, {t} {value}, {t} {held}"), best, arg.dtype)
+                before = code.emit(f"load i64, ptr {where}")
+                after = code.emit(f"select i1 {better}, i64 {index}, i64 {before}")
+                code.line(f"  store i64 {after}, ptr {where}")
+
+            code.loop(arg.shape[axis], turn)
+            found = code.emit(f"load i64, ptr {where}")
+            code.line(f"  store i64 {found}, ptr {place}")
+            return []
+
+        nest(code, lengths, [Access(data.pointer, rest, data.dtype), out], search, order=False)
+        return self.done()

@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.kernels import linear, panels, products
 from tapenet.kernels.products import Product, arranged
 from tapenet.llvm import gemm, gemv, sharing, workers
-from tapenet.llvm.blas import GRAIN, Matrix, matrix
+from tapenet.llvm.blas import GRAIN, Matrix, find, matrix
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.kernel import Value as Register
@@ -18,10 +18,11 @@ from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, i
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Builder, Instruction, Value
-from tapenet.program.layout import Layouts, Strides
+from tapenet.program.layout import Layouts, Strides, c_strides
 from tapenet.program.native import pieces
 from tapenet.program.native.kernels import Function, moving
 from tapenet.program.native.pieces import called, either, given, launch, share
+from tapenet.program.native.writer import Family
 from tapenet.typing import DType, Shape
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
@@ -278,12 +279,33 @@ def own_parts(instruction: Instruction) -> int:
     return max(1, min(pieces_of(instruction), k // panels.DEPTH, workers.EVEN))
 
 
-def workspace(instruction: Instruction) -> int:
-    """Bytes in which the parts of a product keep their sums."""
-    if instruction.kind != "product":
-        return 0
-    count = parts(instruction)
-    return (count if count > 1 else own_parts(instruction) - 1) * instruction.results[0].nbytes
+class MatrixProduct(Family):
+    """Products of matrices."""
+
+    kind = "product"
+
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        return find() is not None and instruction.results[0].dtype.char in "fd"
+
+    @classmethod
+    def room(cls, instruction: Instruction) -> int:
+        """For the sums of parts."""
+        count = parts(instruction)
+        return (count if count > 1 else own_parts(instruction) - 1) * instruction.results[0].nbytes
+
+    @classmethod
+    def scattered(cls, instruction: Instruction, layouts: Layouts) -> list[int]:
+        """Of those that BLAS cannot read."""
+        if writes(instruction, layouts, c_strides(instruction.results[0].shape)):
+            return []
+        first = len(instruction.args) - 2
+        found = operands(instruction, layouts)
+        return [first + i for i, (_, shape, strides) in enumerate(found) if matrix(shape, strides) is None]
+
+    def write(self) -> Function:
+        """By BLAS, or in vectors or loops of its own."""
+        return write(self.instruction, self.layouts, self.buffer, self.workspace, self.name)
 
 
 def uses_blas(function: Function) -> bool:

@@ -9,8 +9,8 @@ from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import BY_C, LAUNCHED, Group, Groups
 from tapenet.program.ir import Instruction, Program, Reference, Value
 from tapenet.program.native import c_effects, launches, products
-from tapenet.program.native.callbacks import calls_back
-from tapenet.program.native.draws import draws
+from tapenet.program.native.callbacks import CallBack
+from tapenet.program.native.draws import Draw
 from tapenet.program.native.memory import Arena, Cell, members
 from tapenet.program.native.module import Module
 from tapenet.program.native.outline import Call
@@ -86,9 +86,9 @@ def _heading(module: Module, entry: Entry) -> str:
     found = module.written.get(entry)
     if found is None:
         return "called from Python"
-    if draws(entry):
+    if Draw.takes(entry):
         return "random numbers by NumPy's function"
-    if calls_back(entry):
+    if CallBack.takes(entry):
         return "called back from native code"
     if launches.find(entry):
         return LAUNCHED

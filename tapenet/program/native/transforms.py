@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.llvm.emitter import literal, store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import places
-from tapenet.program.ir import Instruction, Value
-from tapenet.program.layout import Layouts
+from tapenet.program.ir import Instruction
 from tapenet.program.low import real_of
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.ufunc_calls import merged
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 
 #: What the transform back does that is asked for the norm of one forth: who is divided is the other.
 _SWAPPED = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -52,27 +51,36 @@ def _factor(instruction: Instruction) -> float:
     return float(np.reciprocal(np.sqrt(n, dtype=dtype) if norm == "ortho" else n, dtype=dtype))
 
 
-def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
-    """The function of one instruction."""
-    writer = Writer(instruction, layouts, buffer, None)
-    code, axis, loop = writer.code, instruction.params["axis"], loop_of(instruction)
-    assert loop is not None
-    pointers, along, others = [], [], []
-    values = (*instruction.args, *instruction.results)
-    for value in values:
-        access = writer.access(value)
-        strides = [s * value.dtype.itemsize for s in access.strides]
-        pointers.append(access.pointer)
-        along.append(strides.pop(axis))
-        others.append(strides)
-    shape = values[-1].shape
-    lengths, steps = merged((*shape[:axis], *shape[axis + 1 :]), others)
-    factor = code.cell(_real(instruction))
-    store(code, literal(_factor(instruction), _real(instruction)), factor, _real(instruction))
+class Transform(Family):
+    """Fourier transforms."""
 
-    def run(at: Sequence[str]) -> None:
-        sizes = [lengths[-1], *(v.shape[axis] for v in values)]
-        call(code, loop, [at[0], factor, at[1]], sizes, [steps[0][-1], 0, steps[1][-1], *along])
+    kind = "transform"
 
-    places(code, lengths[:-1], pointers, [s[:-1] for s in steps], run)
-    return writer.done()
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        return loop_of(instruction) is not None
+
+    def write(self) -> Function:
+        """Calls of NumPy's loop."""
+        instruction, code = self.instruction, self.code
+        axis, loop = instruction.params["axis"], loop_of(instruction)
+        assert loop is not None
+        pointers, along, others = [], [], []
+        values = (*instruction.args, *instruction.results)
+        for value in values:
+            access = self.access(value)
+            strides = [s * value.dtype.itemsize for s in access.strides]
+            pointers.append(access.pointer)
+            along.append(strides.pop(axis))
+            others.append(strides)
+        shape = values[-1].shape
+        lengths, steps = merged((*shape[:axis], *shape[axis + 1 :]), others)
+        factor = code.cell(_real(instruction))
+        store(code, literal(_factor(instruction), _real(instruction)), factor, _real(instruction))
+
+        def run(at: Sequence[str]) -> None:
+            sizes = [lengths[-1], *(v.shape[axis] for v in values)]
+            call(code, loop, [at[0], factor, at[1]], sizes, [steps[0][-1], 0, steps[1][-1], *along])
+
+        places(code, lengths[:-1], pointers, [s[:-1] for s in steps], run)
+        return self.done()

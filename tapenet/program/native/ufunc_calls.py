@@ -4,17 +4,16 @@ where it is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from tapenet.llvm.emitter import store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import Access, identity, nest, offset, places
-from tapenet.program.ir import Instruction, Value
-from tapenet.program.layout import Layouts
+from tapenet.program.ir import Instruction
 from tapenet.program.native.kernels import Function
-from tapenet.program.native.writer import Writer
+from tapenet.program.native.writer import Family
 from tapenet.program.primitives import REDUCTIONS
 from tapenet.program.ufunc_rows import UFUNCS
 from tapenet.typing import Shape
@@ -47,39 +46,46 @@ def _sums(instruction: Instruction) -> bool:
     return instruction.name in ("reduce_add", "reduce_multiply") and instruction.args[0].dtype.kind == "c"
 
 
-def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
-    """The function of one instruction."""
-    writer = Writer(instruction, layouts, buffer, None)
-    code, (result,) = writer.code, instruction.results
-    loop = loop_of(instruction)
-    assert loop is not None
-    sums = _sums(instruction)
-    shape = instruction.args[0].shape if sums else result.shape
-    if sums:
-        first = identity(instruction.name, result.dtype)
+class UfuncCall(Family):
+    """What a ufunc's inner loop computes."""
 
-        def begin(at: Sequence[Access]) -> list[str]:
-            store(code, first, at[0].pointer, result.dtype)
-            return []
+    @classmethod
+    def takes(cls, instruction: Instruction) -> bool:
+        return loop_of(instruction) is not None
 
-        nest(code, result.shape, [writer.access(result)], begin)
-    pointers, strides = [], []
-    for value in (*[result] * sums, *instruction.args, result):
-        access = writer.access(value)
-        behind = value is not result and _behind(instruction)
-        pointers.append(offset(code, access.pointer, 1, 1, result.dtype) if behind else access.pointer)
-        own = [0 if n == 1 else s * value.dtype.itemsize for n, s in zip(value.shape, access.strides, strict=True)]
-        if sums and value is result:
-            for axis in instruction.params["axes"]:
-                own.insert(axis, 0)
-        strides.append([0] * (len(shape) - len(own)) + own)
-    lengths, steps = merged(shape, strides)
+    def write(self) -> Function:
+        """Calls of the loop, along the axes that are one in memory."""
+        instruction, code = self.instruction, self.code
+        (result,) = instruction.results
+        loop = loop_of(instruction)
+        assert loop is not None
+        sums = _sums(instruction)
+        shape = instruction.args[0].shape if sums else result.shape
+        if sums:
+            first = identity(instruction.name, result.dtype)
 
-    def run(at: Sequence[str]) -> None:
-        call(code, loop, at, lengths[-1:], [s[-1] for s in steps])
+            def begin(at: Sequence[Access]) -> list[str]:
+                store(code, first, at[0].pointer, result.dtype)
+                return []
 
-    places(code, lengths[:-1], pointers, [s[:-1] for s in steps], run)
-    return writer.done()
+            nest(code, result.shape, [self.access(result)], begin)
+        pointers, strides = [], []
+        for value in (*[result] * sums, *instruction.args, result):
+            access = self.access(value)
+            behind = value is not result and _behind(instruction)
+            pointers.append(offset(code, access.pointer, 1, 1, result.dtype) if behind else access.pointer)
+            own = [0 if n == 1 else s * value.dtype.itemsize for n, s in zip(value.shape, access.strides, strict=True)]
+            if sums and value is result:
+                for axis in instruction.params["axes"]:
+                    own.insert(axis, 0)
+            strides.append([0] * (len(shape) - len(own)) + own)
+        lengths, steps = merged(shape, strides)
+
+        def run(at: Sequence[str]) -> None:
+            call(code, loop, at, lengths[-1:], [s[-1] for s in steps])
+
+        places(code, lengths[:-1], pointers, [s[:-1] for s in steps], run)
+        return self.done()
 
 
 def merged(shape: Shape, strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:

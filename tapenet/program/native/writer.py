@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from tapenet.llvm.loops import Access, Code
 from tapenet.program.ir import Instruction, Value
@@ -45,3 +46,40 @@ class Writer:
     def done(self) -> Function:
         """What has been written."""
         return Function.of(self.code, self.pointers)
+
+
+@dataclass(eq=False)
+class Family(Writer):
+    """Instructions of one kind that are not fused, and the writer of their code.
+
+    Attributes:
+        name: adds a function to the module, and gives its name there.
+        kind: that of its instructions, where this tells them.
+    """
+
+    name: Callable[[Function], str]
+    kind: ClassVar[str] = ""
+
+    @classmethod
+    def takes(cls, instruction: Instruction) -> bool:
+        """Whether an instruction is one of them."""
+        return instruction.kind == cls.kind
+
+    @classmethod
+    def supports(cls, instruction: Instruction) -> bool:
+        """Whether there is code for one of them."""
+        return True
+
+    @classmethod
+    def room(cls, instruction: Instruction) -> int:
+        """The bytes of its workspace."""
+        return 0
+
+    @classmethod
+    def scattered(cls, instruction: Instruction, layouts: Layouts) -> list[int]:
+        """Positions of the arguments that have to be copied first: they cannot be read where they are."""
+        return []
+
+    def write(self) -> Function:
+        """The function of the instruction."""
+        raise NotImplementedError

@@ -21,7 +21,8 @@ pytest.importorskip("llvmlite")
 from tapenet.kernels import products
 from tapenet.llvm import blas, toolchain
 from tapenet.llvm.kernel import Kernel
-from tapenet.program.native import entry, moves, runner
+from tapenet.program.native import entry, runner
+from tapenet.program.native import products as native_products
 from tests.program.native.running import assert_native, called
 
 SHAPES = [(1, 1, 1), (2, 3, 4), (1, 50, 60), (50, 60, 1), (40, 1, 30), (130, 70, 90)]
@@ -48,7 +49,7 @@ def normal(*shape: int, dtype: Any = np.float64) -> Any:
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> None:
     """A NumPy whose BLAS cannot be found."""
-    monkeypatch.setattr(moves, "find", lambda: None)
+    monkeypatch.setattr(native_products, "find", lambda: None)
 
 
 # -- found -------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_of_our_own(ta: bool, tb: bool, dtype: str) -> None:
         found = check(program, ta, tb)
         # BLAS's blocks may round otherwise, and so may parts of a sum.
         blas = re.search(r"@tn_[sd]gem[mv]\(|@product_", Module(program).text)
-        if not blas and not any(map(products.workspace, program.body)):
+        if not blas and not any(map(products.MatrixProduct.room, program.body)):
             assert found[0] == found[1] == found[2]
 
 
@@ -83,7 +83,7 @@ def test_of_our_own_cut_along_what_they_sum_up(ta: bool, tb: bool, dtype: str) -
     """In tn.deterministic() the numbers are the same for any number of threads."""
     for n, m, k in ((130, 20, 700), (20, 130, 300), (70, 64, 513)):
         program = product((k, n) if ta else (n, k), (m, k) if tb else (k, m), ta, tb, dtype)
-        assert products.workspace(program.body[0])
+        assert products.MatrixProduct.room(program.body[0])
         check(program, ta, tb)
         with tn.deterministic():
             found = check(program, ta, tb)
@@ -200,7 +200,7 @@ def test_long_sums(ta: bool, tb: bool, add: bool) -> None:
             b.writes.append(Write(reference, b.emit("add", reference, made) if add else made))
             runner = compiled(b.program())
             runner.call(x, y)
-            assert any(products.workspace(e) for e in runner.module.program.body)
+            assert any(products.MatrixProduct.room(e) for e in runner.module.program.body)
             np.testing.assert_allclose(target.numpy(), expected + add, rtol=1e-4, atol=2e-3 * k**0.5)
             found.append(target.numpy().tobytes())
         assert found[0] == found[1]
