@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import itertools
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -269,6 +270,32 @@ def test_what_a_loss_refuses_its_gradient_alone_refuses(
         with pytest.raises(ValueError, match=text):
             f(x, target)
     slope(x, np.full(2, right))
+
+
+MANY = np.arange(5000.0)  # so many that quantiles are called
+#: What is computed, right arguments, a wrong last one, and words of the error.
+REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any, str]] = {
+    "average": (lambda x, w: np.average(x, weights=w), (np.arange(3.0), np.ones(3)), [1, -1, 0], "weights sum to 0"),
+    "cov": (lambda x, w: np.cov(x, aweights=w), (np.arange(3.0), np.ones(3)), [0, 0, 0], "weights sum to 0"),
+    "negative": (lambda x, w: np.cov(x, aweights=w), (np.arange(3.0), np.ones(3)), [1, -1, 1], "cannot be negative"),
+    "parts": (lambda x, w: np.cov(x, fweights=w), (np.arange(3.0), np.ones(3)), [1, 0.5, 1], "whole numbers"),
+    "edges": (lambda x: np.histogram_bin_edges(x, 3), (np.arange(3.0),), [0, np.nan, 1], "not finite"),
+    "an edge": (lambda x: tn.histogram_bin_edges(x, 3, (0, np.max(x))), (np.arange(3.0),), [-2, -1, -3], "falls"),
+    "quantile": (np.quantile, (MANY, np.array([0.2, 0.5])), [0.2, 1.5], "the range [0, 1]"),
+    "nanquantile": (np.nanquantile, (MANY[:9], np.array([0.2, 0.5])), [0.2, np.nan], "the range [0, 1]"),
+    "percentile": (np.nanpercentile, (MANY[:9], np.array([20.0, 50])), [20, 150], "the range [0, 100]"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_values_make_an_error_is_one_in_a_program_and_in_its_gradient_alone(name: str) -> None:
+    f, right, wrong, text = REFUSED[name]
+    for step in (f, tn.grad(lambda *args: f(*args).sum())):
+        compiled = tn.compile(step, backend="numpy")
+        for _ in range(2):
+            np.testing.assert_allclose(compiled(*right), step(*map(tn.tensor, right)), rtol=1e-12)
+        with pytest.raises((ValueError, TypeError, ZeroDivisionError), match=re.escape(text)):
+            compiled(*right[:-1], np.array(wrong, right[-1].dtype))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -269,5 +269,5 @@ def test_values_that_a_loss_refuses_are_refused_in_lanes(lanes: Any) -> None:
 
 def test_a_lane_that_does_not_take_a_branch_is_not_refused_there() -> None:
     f = tn.vmap(lambda p: tn.cond(p[0] > 1, lambda: p.sum() * 0, lambda: _loss(p)))
-    mixed = PROBABILITIES[:2] + [[0], [1]]
+    mixed = PROBABILITIES[:2] + np.array([[0], [1]])
     np.testing.assert_allclose(f(mixed), [np.log(2), 0])

@@ -8,16 +8,21 @@ of a gradient is lost in silence.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet.ops.batched_calls import aligned
-from tapenet.ops.derived import array_like
+from tapenet.ops.derived import array_like, known
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 from tapenet.program import symbols
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 #: How many roundings of the parts that a difference was made of may be left in it where it should be 0.
 ROUNDINGS = 64
@@ -98,10 +103,12 @@ def _lower_gap_quotient(x: Array, gap: Array, size: Array | float, floor: float 
     return _quotient(x, checked, zero, closed)  # type: ignore[arg-type]  # a symbol, as all are
 
 
-def _provided_lanes(batched: frozenset[str], value: Array, x: Array, size: Array | float, message: str) -> object:
+def _provided_lanes(
+    batched: frozenset[str], value: Array, x: Array, size: Array | float, message: str, error: type[Exception]
+) -> object:
     if "size" in batched:
         size = aligned(size, np.ndim(x) - ("x" in batched))
-    return provided(value, x, size, message) if "value" in batched else NotImplemented
+    return provided(value, x, size, message, error) if "value" in batched else NotImplemented
 
 
 @op(
@@ -110,20 +117,22 @@ def _provided_lanes(batched: frozenset[str], value: Array, x: Array, size: Array
     formula="value, provided that x is 0 but for rounding",
     gradients="value: g",
     vmap=_provided_lanes,
-    lower=lambda value, x, size, message: symbols.provided(value, ~_negligible(x, size), Undetermined, message),
+    lower=lambda value, x, size, message, error: symbols.provided(value, ~_negligible(x, size), error, message),
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
 )
-def provided(value: Array, x: Array, size: Array | float, message: str = "") -> Array:
-    """`value` as it is, provided that `x` is 0 but for rounding: a condition for a gradient to exist.
+def provided(
+    value: Array, x: Array, size: Array | float = 0.0, message: str = "", error: type[Exception] = Undetermined
+) -> Array:
+    """`value` as it is, provided that `x` is 0 but for rounding: a condition for a gradient, or for a result, to exist.
 
     Args:
         value: an array of any shape.
-        x: what has to vanish.
+        x: what has to vanish; truth values are whether something is wrong.
         size: the magnitude of the terms of which `x` is the sum.
-        message: the error.
+        message, error: what is raised.
 
     Raises:
-        LinAlgError: `x` does not vanish; with `message`.
+        LinAlgError, or another `error`: `x` does not vanish; with `message`.
 
     >>> import numpy as np, tapenet as tn
     >>> from tapenet.ops.linalg.degenerate import provided
@@ -131,7 +140,22 @@ def provided(value: Array, x: Array, size: Array | float, message: str = "") -> 
     Tensor([2.])
     """
     if not _negligible(x, size).all():
-        raise Undetermined(message)
+        raise error(message)
+    return value
+
+
+def asked(value: Array, wrong: Callable[[Array], ArrayLike], error: type[Exception], message: str) -> Array:
+    """A value as it is, of which nothing is `wrong`: of one that is not known yet, while a step is captured, the program asks
+    that when it runs.
+
+    Raises:
+        `error`: with `message`.
+    """
+    numbers = known(value)
+    if numbers is None:
+        return provided(value, array_like(wrong(value)), 0.0, message, error)
+    if np.any(wrong(numbers)):
+        raise error(message)
     return value
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import numpy as np
 
 from tapenet.ops.derived import array_like, array_or_number, derived, is_tensor, known
+from tapenet.ops.linalg import degenerate
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.ranges import float_dtype
@@ -224,6 +225,13 @@ def _edges(name: str, a: Array, bins: ArrayLike | str, range: Range) -> Array:
             f"{name}: there are no {count} bins from {ends[0]} to {ends[1]}: give a number of 1 or more, and range= with "
             "finite numbers that rise"
         )
+    if None in ends:
+        wrong = np.logical_not(np.isfinite(low) & np.isfinite(high) & np.less_equal(low, high))
+        text = f"{name}: the range of the values falls, or is not finite"
+        if ends[0] is None:
+            low = degenerate.provided(low, wrong, 0.0, text, ValueError)
+        else:
+            high = degenerate.provided(high, wrong, 0.0, text, ValueError)
     if not (is_tensor(type(low)) or is_tensor(type(high))):
         return edges_of_bins(a, count, (low, high))
     if None in ends or ends[0] == ends[1]:
