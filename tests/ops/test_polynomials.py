@@ -113,6 +113,22 @@ def test_polydiv_where_the_remainder_is_short() -> None:
     assert [t.tolist() for t in tangents] == [[1.0, 0.0], [4.0]]
 
 
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_a_compiled_division_without_a_length_is_refused(backend: str) -> None:
+    """NumPy's remainder is as long as the dividend then."""
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    u, v = np.array([1.0, 2, 3, 5]), np.array([2.0, 1])
+    for dtype in (float, complex):
+        step = tn.compile(lambda u, v: np.polydiv(u, v), backend=backend)
+        for _ in range(2):
+            for found, right in zip(step(u.astype(dtype), v), np.polydiv(u.astype(dtype), v), strict=True):
+                np.testing.assert_allclose(found, right)
+        for first in (0, np.inf, np.nan):
+            with pytest.raises(ValueError, match="the divisor begins with 0, or the quotient is not finite"):
+                step(u.astype(dtype), np.array([first, 1.0]))
+
+
 @pytest.mark.parametrize("part", [0, 1])
 def test_polydiv_by_parts(part: int) -> None:
     for n, m in ((6, 3), (4, 4), (3, 1), (5, 2)):

@@ -94,6 +94,8 @@ def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
 #: What is wrong where NumPy would leave out zeros in front.
 _LENGTH = "a polynomial begins with 0: in a program its length must not depend on values"
 
+_DIVISOR = "polydiv: the divisor begins with 0, or the quotient is not finite: in a program the remainder has no length then"
+
 
 def _polymul_rule(g: Array, other: Array, shape: tuple[int, ...]) -> Array:
     # Leading zeros are missing in the result.
@@ -222,8 +224,12 @@ def _polydiv_rule(g: Array, wanted: Collection[str], u: Array, v: Array) -> dict
 
 
 def _polydiv_program(u: Array, v: Array) -> tuple[Array, Any]:
+    q: Any
     r: Any
-    q, r = _long_division(np.reshape(u, -1), np.reshape(v, -1))
+    v = np.reshape(v, -1)
+    q, r = _long_division(np.reshape(u, -1), v)
+    # Of a divisor that begins with 0, and of numbers that are not finite, NumPy's remainder is as long as the dividend.
+    r = provided(r, ~(np.isfinite(q) & np.isfinite(v[0])), ValueError, _DIVISOR)
     if r.shape[0] > 1:
         r = provided(r, np.abs(r[0]) <= 1e-8, ValueError, _LENGTH)
     return q, r
