@@ -606,6 +606,29 @@ def test_a_parameter_in_the_carry_or_among_the_outputs_is_a_value() -> None:
     np.testing.assert_array_equal(out.data, expected)
 
 
+@pytest.mark.parametrize("captured", [False, True])
+def test_a_gradient_in_the_carry_or_among_the_outputs_is_a_value(captured: bool) -> None:
+    """A later backward pass adds to it in place."""
+
+    def run(w: Any) -> Any:
+        def add(x: Any) -> Any:
+            (w * x).sum().backward()
+            return w.grad
+
+        add(1)
+        (before, last), rows = scan(lambda c, x: ((c[1] * 1, add(x)), w.grad), (np.zeros(2), np.zeros(2)), np.arange(3.0))
+        fori = tn.fori(0, 2, lambda i, c: add(10), np.zeros(2))
+        turns = tn.while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, add(100), c[1] * 1), (0, before, before), 2)
+        taken = tn.cond(tn.tensor(True), lambda: add(1000), lambda: add(0))
+        add(10000)
+        return _flat(before, last, rows, fori, *turns[1:], taken, w.grad)
+
+    w = tn.tensor([1.0, 1.0], requires_grad=True)
+    with Capture() if captured else tn.enable_grad():
+        out = run(w)
+    np.testing.assert_array_equal(out.data[::2], [2, 4, 1, 2, 4, 24, 224, 124, 1224, 11224])
+
+
 def test_a_leaf_made_in_the_body_is_its_own() -> None:
     def run(xs: Any) -> Any:
         def step(c: Any, x: Any) -> Any:

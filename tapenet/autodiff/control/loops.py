@@ -15,6 +15,7 @@ from tapenet.autodiff.control.body import Body, Flat, Input, check_apart, close,
 from tapenet.autodiff.control.recording import (
     Arrays,
     Gradients,
+    apart,
     as_given,
     as_tensors,
     check_ends,
@@ -59,7 +60,7 @@ def loop(
     columns: list[list[Tensor]] = []
     for i in range(length)[:: -1 if reverse else 1]:
         slices = [Tensor._of(x._data[i, ...]) if p else x[i] for x, p in zip(xs, plain, strict=True)]
-        carry, ys = step(carry, slices)
+        carry, ys = map(apart, step(carry, slices))
         columns = columns or [[] for _ in ys]
         for column, y in zip(columns, ys, strict=True):
             column.append(y)
@@ -133,7 +134,8 @@ def branch(pred: object, true: Flat, false: Flat, operands: list[Tensor]) -> lis
     capture = capturing()
     if capture is not None and isinstance(pred, Tensor):
         return _record_branch(capture, pred, true, false, operands)
-    return (true if np.asarray(pred.item() if isinstance(pred, Tensor) else pred).item() else false)(operands)
+    taken = true if np.asarray(pred.item() if isinstance(pred, Tensor) else pred).item() else false
+    return apart(taken(operands))
 
 
 def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, operands: list[Tensor]) -> list[Tensor]:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from sys import getrefcount
 from typing import Any
+
+import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward
@@ -25,6 +28,25 @@ from tapenet.typing import Array
 #: Arrays, or tensors where rules run on these; gradients, None for what is not used.
 Arrays = Sequence[Array]
 Gradients = Sequence[Array | None]
+
+
+# -- uncompiled ------------------------------------------------------------------------------------------------
+
+
+def _owners(t: Tensor) -> int:
+    return getrefcount(t._data)
+
+
+_ALONE = _owners(Tensor._of(np.ones(1) + 1))
+
+
+def apart(values: list[Tensor]) -> list[Tensor]:
+    """What a body has returned, by value: an array that somebody else holds as well may be a gradient, to which a later
+    backward pass adds in place. (In a graph gradients do not change.)"""
+    for t in values:
+        if type(t) is Tensor and t._node is None and _owners(t) > _ALONE:
+            t._data = t._data.copy(order="K")
+    return values
 
 
 # -- recording ---------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from tapenet.autodiff.control.body import Body, Input, check_apart, close, zeros
 from tapenet.autodiff.control.recording import (
     Arrays,
     Gradients,
+    apart,
     as_given,
     as_tensors,
     check_ends,
@@ -76,7 +77,7 @@ def repeat(
     while tested(carry).item():
         if done == most:
             raise RuntimeError(too_long(done))
-        carry, ys = step(carry)
+        carry, ys = map(apart, step(carry))
         if ys:
             rows.append(ys)
         done += 1
