@@ -629,6 +629,31 @@ def test_a_gradient_in_the_carry_or_among_the_outputs_is_a_value(captured: bool)
     np.testing.assert_array_equal(out.data[::2], [2, 4, 1, 2, 4, 24, 224, 124, 1224, 11224])
 
 
+@pytest.mark.parametrize("loop", [True, False])
+def test_a_gradient_that_was_read_is_not_both_added_to_and_replaced(loop: bool) -> None:
+    """Who holds it would have to see what was added."""
+    w = tn.tensor([1.0, 1.0], requires_grad=True)
+
+    def body(*_: Any) -> Any:
+        (w * 2).sum().backward()
+        w.grad = None
+        (w * 3).sum().backward()
+        return 0.0
+
+    def run() -> Any:
+        return tn.fori(0, 2, body, 0.0) if loop else tn.cond(tn.tensor(True), body, body)
+
+    with Capture():
+        w.sum().backward()
+        run()  # nobody holds it
+    np.testing.assert_array_equal(w.grad.data, [3, 3])
+    w.grad = None
+    with Capture(), pytest.raises(tn.CaptureError, match=r"adds to a gradient that was read before .*set w.grad = None"):
+        w.sum().backward()
+        w.grad.detach()
+        run()
+
+
 def test_a_leaf_made_in_the_body_is_its_own() -> None:
     def run(xs: Any) -> Any:
         def step(c: Any, x: Any) -> Any:

@@ -173,12 +173,18 @@ class Body(Capture):
 
     def _check_handles(self, results: Sequence[Tensor], entering: Collection[Leaf]) -> None:
         """Raise if the run reads, by a handle from outside, a gradient that it adds to: the handle sees the sum. In a loop
-        (`entering`) a read in front of the addition counts too, since the turn before has added.
+        (`entering`) a read in front of the addition counts too, since the turn before has added. And raise if there may be such
+        a handle, and the run replaces the gradient: only what it leaves is known outside.
 
         Raises:
             CaptureError: says what to write.
         """
         for leaf, (before, first) in self.added.items():
+            if self.grads[leaf].replaced and any(leaf in g and g[leaf].user_read for _, g in self._outside):
+                raise CaptureError(
+                    f"{user_line()}: the body of a loop or branch adds to a gradient that was read before it, h = w.grad, and "
+                    "replaces it, so that h would not see what was added: set w.grad = None before the loop or branch"
+                )
             calls = [node.call or {} for node in self.nodes[0 if leaf in entering else first :]]
             read = [*elements(calls, Traced), *(Traced(t, t._trace, t._data) for t in results)]
             found = [t for t in read if isinstance(t, Traced) and t.node is before._trace]
