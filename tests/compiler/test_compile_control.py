@@ -409,3 +409,34 @@ def test_two_arguments_that_are_one_array_at_the_first_call_are_two() -> None:
         for given in ((one, one), (one, one), (one, other), (other, one), (other, other)):
             expected = function(*map(tn.tensor, given))
             np.testing.assert_allclose(step(*given).data, expected.data, rtol=1e-12)
+
+
+SQUARE = -np.eye(3)
+#: Whether to compute something, what, what else, and what that would refuse.
+GUARDED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], Callable[[Any], Any], Any]] = {
+    "a loss": (lambda p: p[0] <= 1, lambda p: F.binary_cross_entropy(p, np.zeros(2)), np.sum, np.array([1.5, 0.5])),
+    "in a loop": (
+        lambda p: p[0] <= 1,
+        lambda p: tn.fori(0, 2, lambda i, c: c + F.binary_cross_entropy(p, np.zeros(2)), 0.0),
+        np.sum,
+        np.array([1.5, 0.5]),
+    ),
+    "weights": (lambda w: w[0] > 0, lambda w: np.average(w, weights=w), np.sum, np.zeros(2)),
+    "a factor": (lambda a: a[0, 0] > 0, np.linalg.cholesky, lambda a: a * 2, SQUARE),
+    "an index": (lambda i: i[0] < 3, lambda i: tn.tensor(np.arange(3.0))[i], lambda i: i * 0.5, np.array([3, 1])),
+    "classes": (
+        lambda i: i[0] < 3,
+        lambda i: F.nll_loss(np.ones((2, 3)), i),
+        lambda i: i.sum() * 0.5,
+        np.array([3, 1]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+@backends
+def test_a_branch_that_is_not_taken_refuses_nothing(compiled: Compile, name: str) -> None:
+    pred, guarded, other, wrong = GUARDED[name]
+    step = compiled(lambda x: tn.cond(pred(x), lambda: guarded(x), lambda: other(x)))
+    for x in (wrong, wrong, np.abs(wrong) * 0 + (np.eye(3) if wrong.ndim > 1 else np.ones(2, wrong.dtype)), wrong):
+        np.testing.assert_allclose(step(x), (guarded if pred(x) else other)(tn.tensor(x)))

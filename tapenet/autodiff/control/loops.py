@@ -142,6 +142,7 @@ def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, oper
     taken = bool(pred._data.item())
     bodies = true_body, false_body = Body(), Body()
     chosen, other = (true_body, false_body) if taken else (false_body, true_body)
+    other.sketches = True  # what refuses its values there is not to stop the one that is taken
     # The operands themselves are passed, so that a backward pass inside goes on to the leaves behind them, as
     # uncompiled.
     other.trace(lambda _: (false if taken else true)(operands), [], [])

@@ -57,7 +57,8 @@ class Capture(Tape):
         failure: what happened that a replay could not repeat, the first of it.
         constants: the nodes whose values are the same at each replay, since they depend on constants alone.
         runs_next: whether its program runs next, which then tells the user what there is to tell.
-        sketches: whether nobody looks at its values, since the program runs next: of a loop one turn is enough then.
+        sketches: whether nobody looks at its values, since the program runs next, or it is of a branch that is not taken: of a
+            loop one turn is enough then, and ops do not refuse values.
         writing: notes what is written in place, while a loop or branch of a lifted function is recorded.
         gone: what stands for values of which a capture lets go, by node: calls keep none that were made in the step, but those
             that a gradient is still computed of, since lowering asks for what is from outside alone. Empty where values stay.
@@ -94,7 +95,7 @@ class Capture(Tape):
     def __enter__(self) -> Self:
         self.outer = capturing()
         if self.outer is not None:
-            self.sketches = self.outer.sketches
+            self.sketches |= self.outer.sketches
             self.line = self.outer.line
             self.values = self.outer.values.inside(self.nodes)
             self.runs_next |= self.outer.runs_next
@@ -572,8 +573,8 @@ def _of_any_values(call: Call) -> None:
             raw = _in_place(raw)
         try:
             return forward(raw)
-        except (ArithmeticError, ValueError):
-            try:  # there may be no inverse of such values, and no decomposition
+        except (ArithmeticError, ValueError, IndexError):
+            try:  # there may be no inverse of such values, no decomposition, no probability, no class
                 return forward({name: _regular(value) for name, value in raw.items()})
             except Exception:
                 pass
@@ -583,10 +584,12 @@ def _of_any_values(call: Call) -> None:
 
 
 def _regular(value: object) -> object:
-    """An array as one that has an inverse."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fc" and value.ndim > 1:
-        return np.zeros_like(value) + np.eye(*value.shape[-2:], dtype=value.dtype)
-    return value
+    """An array as one that has an inverse, of probabilities, or of classes that there are."""
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.kind in "fc":
+        return np.zeros_like(value) + (np.eye(*value.shape[-2:], dtype=value.dtype) if value.ndim > 1 else 1)
+    return np.zeros_like(value) if value.dtype.kind in "biu" else value
 
 
 def _in_place(raw: Mapping[str, object]) -> dict[str, object]:

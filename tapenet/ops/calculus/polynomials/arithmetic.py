@@ -94,7 +94,9 @@ def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
 #: What is wrong where NumPy would leave out zeros in front.
 _LENGTH = "a polynomial begins with 0: in a program its length must not depend on values"
 
-_DIVISOR = "polydiv: the divisor begins with 0, or the quotient is not finite: in a program the remainder has no length then"
+_DIVISOR = (
+    "polydiv: the divisor begins with 0, or the quotient is not finite: in a program the remainder has no length then"
+)
 
 
 def _polymul_rule(g: Array, other: Array, shape: tuple[int, ...]) -> Array:
