@@ -24,9 +24,9 @@ LARGEST, LARGEST_WIDE = 400_000, 2_200_000
 #: those of the next one. (512, 2048) times (2048, 49) takes 0.83 of the time so, its transpose times (512, 49) 0.87, a
 #: convolution of 256 to 512 channels on 16 images of 4 x 4 0.73; (160, 960), which stays in that cache, would take 1.04.
 FAR, LINES = 1 << 20, 16
-#: Where rows of the left operand lie so many bytes, or a multiple, apart, a first level cache holds no more lines of them than it
-#: has ways, eight at least, of which the right operand needs one. (144, 4096) times the transpose of (24, 4096) takes 0.58 of
-#: the time in tiles of 7 rows that it takes in tiles of 14 on a Zen 4, (192, 1024) times that of (32, 1024) 0.7.
+#: Where rows of the left operand lie so many bytes, or a multiple, apart, a first level cache holds no more lines of them than
+#: it has ways, eight at least, of which the right operand needs one. (144, 4096) times the transpose of (24, 4096) takes 0.58
+#: of the time in tiles of 7 rows that it takes in tiles of 14 on a Zen 4, (192, 1024) times that of (32, 1024) 0.7.
 APART, WAYS = 4096, 8
 
 
