@@ -93,6 +93,41 @@ class _Recorded(NamedTuple):
     nodes: list[weakref.ref[Node]]
 
 
+#: The threads that have switched the search for cycles off, and are to switch it on again.
+_off: set[int] = set()
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Inside, Python looks for no cycles among objects: nearly all of the many that a call is recorded in, and a program made
+    of, stay, and are looked through again and again. That took a tenth of the first calls of long programs."""
+    on, thread = gc.isenabled(), threading.get_ident()
+    try:
+        if on:
+            _off.add(thread)
+            gc.disable()
+        yield
+    finally:
+        try:
+            if on:
+                gc.enable()
+        finally:  # an error may have ended the first
+            if on:
+                gc.enable()
+                _off.discard(thread)
+
+
+def _forked() -> None:
+    """In a child of a fork no other thread is there to switch the search on again."""
+    if _off - {threading.get_ident()}:
+        _off.clear()
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 def first_call(
     fn: Callable[..., object],
     parameters: Parameters,
@@ -140,91 +175,58 @@ def first_call(
     dependencies = tape.dependencies
     for module in reach.modules:  # also those that are not called, but whose parameters may be used
         tape.depend(module, partial(_state, module))
-    try:
-        recorded = _Recording(parameters, call, tape).run(
-            fn, keep_grads, linked, innermost.OPS if frozen and (frozen.native or frozen.examples) else ()
-        )
-        written = [*call.arrays, *(write.target.tensor._data for write in recorded.program.writes)]
-        changed = reached.changed(recorded.drawn.effects)
-        changed = [a for a in changed if not any(np.may_share_memory(a, w) for w in written)]
-        sketched = tape.sketches
-        tape = _way_back(tape)
-        _check_leaks(title, recorded.nodes, reach)
-        watch.leave_out(written, recorded.drawn.given)
-        doubt = watch.check(recorded.drawn, changed)
-        watch.leave_out([r.tensor._data for r in recorded.program.references])  # the program reads them where they are
-        if doubt is not None:
-            if linked or sketched:
-                undo()
-            return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
-        with _uncollected():
-            simplified = Simplified(check(recorded.program))
+    with _uncollected():
+        try:
+            recorded = _Recording(parameters, call, tape).run(
+                fn, keep_grads, linked, innermost.OPS if frozen and (frozen.native or frozen.examples) else ()
+            )
+            written = [*call.arrays, *(write.target.tensor._data for write in recorded.program.writes)]
+            changed = reached.changed(recorded.drawn.effects)
+            changed = [a for a in changed if not any(np.may_share_memory(a, w) for w in written)]
+            sketched = tape.sketches
+            tape = _way_back(tape)
+            _check_leaks(title, recorded.nodes, reach)
+            watch.leave_out(written, recorded.drawn.given)
+            doubt = watch.check(recorded.drawn, changed)
+            watch.leave_out(
+                [r.tensor._data for r in recorded.program.references]
+            )  # the program reads them where they are
+            if doubt is not None:
+                if linked or sketched:
+                    undo()
+                return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
+            simplified = Simplified(recorded.program)
             if frozen is not None:
                 refuse(title, recorded.program, recorded.plan)
                 steps: list[Step] = []
-                program = freeze(recorded.program, steps, frozen)
+                program = freeze(check(recorded.program), steps, frozen)
                 simplified = Simplified(recorded.program, (program, steps))
                 still = {i.params["op"] for i in program.body if i.name == "call"}
                 recorded.called[:] = [c for c in recorded.called if c.op in still]
             runner = build(simplified)
-        variant = Variant(
-            title, key, recorded.program, simplified, recorded.called, runner, recorded.plan,
-            dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
-        )  # fmt: skip
-        holds = variant.holds()
-        for words, array in watch.unseen[:1]:
-            tell_unseen(
-                f"the array that is {words} ({array.dtype} {array.shape})"
-            )  # it raises where warnings are errors
-        if take_back or linked or sketched:
-            if not holds and not linked:
-                if sketched:
-                    undo()
-                return MISS if sketched else recorded.result, _changes(title, dependencies)
-            undo()
-            return MISS, variant
-    except BaseException:
-        try:
-            undo()
-        finally:
-            undo()  # an interrupt may have ended the first
-        raise
+            variant = Variant(
+                title, key, recorded.program, simplified, recorded.called, runner, recorded.plan,
+                dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
+            )  # fmt: skip
+            holds = variant.holds()
+            for words, array in watch.unseen[:1]:
+                tell_unseen(
+                    f"the array that is {words} ({array.dtype} {array.shape})"
+                )  # it raises where warnings are errors
+            if take_back or linked or sketched:
+                if not holds and not linked:
+                    if sketched:
+                        undo()
+                    return MISS if sketched else recorded.result, _changes(title, dependencies)
+                undo()
+                return MISS, variant
+        except BaseException:
+            try:
+                undo()
+            finally:
+                undo()  # an interrupt may have ended the first
+            raise
     return recorded.result, variant
-
-
-#: The threads that have switched the search for cycles off, and are to switch it on again.
-_off: set[int] = set()
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Inside, Python looks for no cycles among objects: nearly all of the many that a program is made of stay, and are looked
-    through again and again."""
-    on, thread = gc.isenabled(), threading.get_ident()
-    try:
-        if on:
-            _off.add(thread)
-            gc.disable()
-        yield
-    finally:
-        try:
-            if on:
-                gc.enable()
-        finally:  # an error may have ended the first
-            if on:
-                gc.enable()
-                _off.discard(thread)
-
-
-def _forked() -> None:
-    """In a child of a fork no other thread is there to switch the search on again."""
-    if _off - {threading.get_ident()}:
-        _off.clear()
-        gc.enable()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
 
 
 def _changes(title: str, dependencies: list[Dependency]) -> str:
@@ -285,8 +287,7 @@ class _Recording:
             self._check_arguments()
             plan = self._plan(results, structure, outs, keep_grads)
             agreement.check(tape.nodes)
-            with _uncollected():
-                lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays], whole)
+            lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays], whole)
             program = lowered.program
             for reference in program.references:  # only the tensor itself learns of a new array, its handles do not
                 reference.tensor = tape.origin(reference.tensor)

@@ -99,15 +99,20 @@ def test_kernels_do_not_run_in_a_rehearsal() -> None:
     assert found.all()
 
 
-def test_a_program_is_made_without_looking_for_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_is_captured_without_looking_for_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
     on: list[bool] = []
-    simplify = passes.simplify
+    simplify, record = passes.simplify, capture._Recording.run
 
     def noted(program: Program, steps: list[Step]) -> Program:
         on.append(gc.isenabled())
         return simplify(program, steps)
 
+    def recorded(self: capture._Recording, *args: Any) -> object:
+        on.append(gc.isenabled())
+        return record(self, *args)
+
     monkeypatch.setattr(passes, "simplify", noted)
+    monkeypatch.setattr(capture._Recording, "run", recorded)
     for enabled in (True, False):
         (gc.enable if enabled else gc.disable)()
         try:
@@ -115,7 +120,7 @@ def test_a_program_is_made_without_looking_for_cycles(monkeypatch: pytest.Monkey
             assert gc.isenabled() is enabled
         finally:
             gc.enable()
-    assert on == [False, False]
+    assert on == [False] * 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -13,6 +13,7 @@ import functools
 import hashlib
 import importlib
 import json
+import marshal
 import os
 import re
 import sys
@@ -79,10 +80,11 @@ def key(program: Program) -> Key | None:
     told = _Told()
     try:
         told.program(program)
-        rows = [_around(), *told.rows]
     except Untold:
         return None
-    return Key(hashlib.sha256(repr(rows).encode()).hexdigest(), program, told.outside)
+    found = hashlib.sha256(repr(_around()).encode())
+    found.update(marshal.dumps(told.rows, 2))  # in which what is equal looks the same, in a tenth of the time of `repr`
+    return Key(found.hexdigest(), program, told.outside)
 
 
 def find(key: Key) -> Kept | None:

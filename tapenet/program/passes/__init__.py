@@ -65,7 +65,8 @@ class Step(NamedTuple):
 
 
 class Simplified:
-    """A captured program after all passes, which run when it is asked for.
+    """A captured program after all passes, which run when it is asked for, once it is checked. A program that is found in the
+    cache was checked by the process that made it.
 
     Attributes:
         captured: the program before.
@@ -80,7 +81,7 @@ class Simplified:
     def _all(self) -> tuple[Program, list[Step]]:
         if self._made is None:
             steps: list[Step] = []
-            self._made = simplify(self.captured, steps), steps
+            self._made = simplify(check(self.captured), steps), steps
         return self._made
 
     @property
