@@ -17,6 +17,8 @@ def kept(program: Program, known: Collection[Value] = ()) -> Program:
         program: as it was captured. Of what passes make of it nothing need be asked.
         known: inputs that are the same at each call.
     """
+    if program.names.isdisjoint(_MAY_RAISE):
+        return program
     live: set[Value] = {*program.outputs, *(w.value for w in program.writes)}
     asked: set[tuple[Value, int]] = set()
     body: list[Instruction] = []
@@ -57,6 +59,10 @@ def _checks(
 
 #: Primitives that index by arrays, and the position of the first of these among the arguments.
 _BY_ARRAYS = {"index": 1, "put": 2, "scatter_add": 1, "add_at": 2}
+
+
+#: Primitives that may raise where nobody uses what they give.
+_MAY_RAISE = frozenset({"provided", "take", *_BY_ARRAYS})
 
 
 def _indices(instruction: Instruction) -> Iterator[tuple[Value, int]]:
