@@ -717,7 +717,7 @@ def _add(code: Code, accumulator: Accumulator, pointer: str, value: str) -> None
     store(code, after, pointer, dtype)
 
 
-def fill(code: Code, pointer: str, size: int, value: str, dtype: DType) -> None:
+def fill(code: Code, pointer: str, size: int | str, value: str, dtype: DType) -> None:
     """Set dense memory to one value."""
     if size == 1:
         store(code, value, pointer, dtype)
