@@ -70,7 +70,7 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 
 def write(
     k: Kernel, lengths: tuple[int | str, Index, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
-    columns: tuple[Value, Value] | None = None, rows: tuple[int, int] | None = None, left: int = 0,
+    columns: tuple[Value, Value] | None = None, rows: tuple[int, ...] | None = None, left: int = 0,
     far: bool = False, lie: bool = False, bias: str = "",
 ) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are a, b and c. With
@@ -94,7 +94,7 @@ def write(
     panels = Array(k, pointer, (deep * wide, wide, 1), k.dtype)
     end = Value(k, str(depth), "i64")
 
-    def block(n: int | str, a: gemm.Matrix, c: gemm.Matrix, rows: tuple[int, int] | None, first: Value) -> None:
+    def block(n: int | str, a: gemm.Matrix, c: gemm.Matrix, rows: tuple[int, ...] | None, first: Value) -> None:
         """What some rows of a panel add to some rows of the result."""
         below = end - first
         many = (below < deep).where(below, k.index(deep))
@@ -140,7 +140,7 @@ def write(
             for start in k.turns(last, (begin > whole).where(begin, whole), rest):
                 part(start, rest)
 
-    row = (min(depth, deep) if isinstance(depth, int) else deep) * k.dtype.itemsize
+    row: Index = (min(depth, deep) if isinstance(depth, int) else deep) * k.dtype.itemsize
     if a.column != 1 or (isinstance(n, int) and n * row < 2 * BLOCK):
         for first in k.turns(end, 0, deep):
             block(n, a, c, rows, first)
@@ -148,6 +148,8 @@ def write(
     tall = rows[0] if rows else gemm.tall(n if isinstance(n, int) else BLOCK, k.dtype)
     if isinstance(n, int):
         rows = tall, n % tall
+    if not isinstance(depth, int):
+        row = (end < deep).where(end, k.index(deep)) * k.dtype.itemsize
     total = Value(k, str(n), "i64")
     number = (total * row) >> (BLOCK.bit_length() - 1)
     high = over(total, (number < 1).where(k.index(tall), number * tall)) * tall

@@ -28,6 +28,8 @@ FAR, LINES = 1 << 20, 16
 #: it has ways, eight at least, of which the right operand needs one. (144, 4096) times the transpose of (24, 4096) takes 0.58
 #: of the time in tiles of 7 rows that it takes in tiles of 14 on a Zen 4, (192, 1024) times that of (32, 1024) 0.7.
 APART, WAYS = 4096, 8
+#: Rows of a tile at most that have a pointer each, where their distance is known as the code runs alone.
+POINTERS = 8
 
 
 def largest() -> int:
@@ -74,14 +76,14 @@ def tall(n: int, dtype: DType) -> int:
 
 def write(
     code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str,
-    bias: Matrix | None = None, rows: tuple[int, int] | None = None, beside: tuple[int, int] = (1, 0), far: bool = False,
+    bias: Matrix | None = None, rows: tuple[int, ...] | None = None, beside: tuple[int, int] = (1, 0), far: bool = False,
     soon: str = "",
 ) -> None:  # fmt: skip
     """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are
     a, b and c. The lengths n and k may be registers of the running code, k with a number of at least 1; then b and c have
     dense rows. Where c is not added to, a `bias` may be: a number for each row or each column, with a stride of 0 along the
-    other axis; b and c have dense rows too. `rows` are those of a tile, and those left over behind all tiles, where n is a
-    register and they are known. With `beside` the result has so many times the columns, and what the right operand has for
+    other axis; b and c have dense rows too. `rows` are those of a tile, and of tiles for those that are left over,
+    where n is a register. With `beside` the result has so many times the columns, and what the right operand has for
     the next ones lies so many numbers behind. Where the left operand comes from `far`, beyond the second level cache, what
     later tiles read of it is fetched ahead. So is the right operand of the next product, with rows as far apart, where
     `soon` points to it."""
@@ -110,7 +112,7 @@ def write(
 
 def _columns(
     code: Code, n: int | str, k: int | str, start: int | str, width: int, vectors: int, lanes: int, a: Matrix,
-    b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: Matrix | None, known: tuple[int, int] | None,
+    b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: Matrix | None, known: tuple[int, ...] | None,
     beside: tuple[int, int], far: bool, soon: str,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
@@ -213,6 +215,9 @@ def _tile(
     pieces = [_piece(min(lanes, width - v * lanes), lanes, t) for v in range(vectors)]
     left, right = (near(code, left[0]), left[1]), (near(code, right[0]), right[1])
     sums = [[Carried("zeroinitializer", piece.vector) for piece in pieces] for _ in range(rows)]
+    lines: list[str] = []
+    if isinstance(left[1].row, str) and rows <= POINTERS:
+        lines = [near(code, offset(code, left[0], r, left[1].row, dtype)) for r in range(rows)]
 
     def step(index: str) -> None:
         b = offset(code, right[0], index, right[1].row, dtype)
@@ -226,7 +231,12 @@ def _tile(
             for v, piece in enumerate(pieces)
         ]
         for r, row in enumerate(sums):
-            number = code.emit(f"load {t}, ptr {offset(code, a, r, left[1].row, dtype)}")
+            at = (
+                offset(code, lines[r], index, left[1].column, dtype)
+                if lines
+                else offset(code, a, r, left[1].row, dtype)
+            )
+            number = code.emit(f"load {t}, ptr {at}")
             numbers = {n: spread(code, number, t, n) for n in dict.fromkeys(piece.lanes for piece in pieces)}
             for cell, piece, y in zip(row, pieces, bs, strict=True):
                 product = code.emit(f"fmul contract {piece.vector} {numbers[piece.lanes]}, {y}")

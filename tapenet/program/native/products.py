@@ -338,32 +338,30 @@ def _own(
     if wanted < 2 or (max(panes, n // PACKED) < 2 if packed else across * down < 2):
         _tile(code, (n, m, k), [a, b, c], add, packed)
         return
-    item = Kernel("tile", code.dtype)
-    *at, high, broad, inside = given(item, [*["ptr"] * 3, *["i64"] * 3])
-    # Pieces of the same rows follow each other, or those of the same columns: so many are `inside`.
-    outer, inner = (item.emit(f"{how} i64 %item, {inside}") for how in ("udiv", "urem"))
-    row, column = (
-        Register(item, item.emit(f"mul nuw nsw i64 {i}, {size}"), "i64")
-        for i, size in zip((outer, inner) if rows_first else (inner, outer), (high, broad), strict=True)
-    )
-    left, right, out = (gemm.Matrix(p, s.row, s.column) for p, s in zip(at, (a, b, c), strict=True))
-    left = left._replace(pointer=offset(item, left.pointer, row.name, a.row, code.dtype))
-    out = out._replace(pointer=offset(item, out.pointer, row.name, c.row, code.dtype))
     if packed:
-        # A thread packs all its panels in one piece: the rows of the left operand are in the cache then.
+        item, numbers = _packed_tile((n, m, k), (a, b, c), add, code.dtype)
         tall = gemm.tall(n, code.dtype)
-        some, end = n - row, column + Register(item, broad, "i64")
-        some = (some < Register(item, high, "i64")).where(some, Register(item, high, "i64"))
-        within = column, (end < m).where(end, m)
-        panels.write(item, (some.name, m, k), [left, right, out], add, columns=within, rows=(tall, n % tall))
         code.declares.add(workers.declaration())
         count = Register(code, code.emit(f"call i64 @tn_blocks(i64 {wanted})"), "i64")
         axes = (-(-n // tall), n // PACKED), (panes, panes)
         dealt = _dealt(code, count, axes if rows_first else axes[::-1])
         (highs, downs), (broads, acrosses) = dealt if rows_first else dealt[::-1]
-        sizes = [(highs * tall).name, (broads * wide).name, (acrosses if rows_first else downs).name]
+        by_row, by_column = (acrosses.name, "1") if rows_first else ("1", downs.name)
+        sizes = [(highs * tall).name, (broads * wide).name, by_row, by_column, downs.name, acrosses.name]
+        sizes += map(str, numbers)
         items = (downs * acrosses).name
     else:
+        item = Kernel("tile", code.dtype)
+        *at, high, broad, inside = given(item, [*["ptr"] * 3, *["i64"] * 3])
+        # Pieces of the same rows follow each other, or those of the same columns: so many are `inside`.
+        outer, inner = (item.emit(f"{how} i64 %item, {inside}") for how in ("udiv", "urem"))
+        row, column = (
+            Register(item, item.emit(f"mul nuw nsw i64 {i}, {size}"), "i64")
+            for i, size in zip((outer, inner) if rows_first else (inner, outer), (high, broad), strict=True)
+        )
+        left, right, out = (gemm.Matrix(p, s.row, s.column) for p, s in zip(at, (a, b, c), strict=True))
+        left = left._replace(pointer=offset(item, left.pointer, row.name, a.row, code.dtype))
+        out = out._replace(pointer=offset(item, out.pointer, row.name, c.row, code.dtype))
         rows, width = n // down, min(-(-panes // across) * wide, m)
         across = -(-m // width)
         right = right._replace(pointer=offset(item, right.pointer, column.name, 1, code.dtype))
@@ -386,6 +384,43 @@ def _own(
         [*(f"ptr {x.pointer}" for x in (a, b, c)), *(f"i64 {x}" for x in sizes)],
         items,
     )
+
+
+def _packed_tile(
+    lengths: tuple[int, int, int], matrices: tuple[gemm.Matrix, gemm.Matrix, gemm.Matrix], add: bool, dtype: DType
+) -> tuple[Kernel, list[int]]:  # fmt: skip
+    """Code that does a piece of a product in panels, and the integers that it is given last. All products with as many columns
+    left over behind whole panels share it: those of a GPT's layers take LLVM 0.2 s in place of 0.4.
+
+    A thread packs all its panels in one piece: the rows of the left operand are in the cache then."""
+    n, m, k = lengths
+    strides = [stride for x in matrices for stride in (x.row, x.column) if stride != 1]
+    item = Kernel("tile", dtype)
+    known = given(item, [*["ptr"] * 3, *["i64"] * (9 + len(strides))])
+    at, others = known[:3], iter(known[12:])
+    # How high and broad pieces are; of how many pieces each one's rows, and columns, are; and how many differ in these.
+    high, broad, by_row, by_column, downs, acrosses, rows, columns, depth = (
+        Register(item, x, "i64") for x in known[3:12]
+    )
+    number = Register(item, "%item", "i64")
+    row, column = (
+        i.op("urem", i.op("udiv", number, by), many) * size
+        for i, by, many, size in ((number, by_row, downs, high), (number, by_column, acrosses, broad))
+    )
+    left, right, out = (
+        gemm.Matrix(p, *(1 if stride == 1 else next(others) for stride in (x.row, x.column)))
+        for p, x in zip(at, matrices, strict=True)
+    )
+    left = left._replace(pointer=offset(item, left.pointer, row.name, left.row, dtype))
+    out = out._replace(pointer=offset(item, out.pointer, row.name, out.row, dtype))
+    some, end = rows - row, column + broad
+    within = column, (end < columns).where(end, columns)
+    tall, left_over = gemm.tall(n, dtype), m % gemm.across(n, dtype)
+    panels.write(
+        item, ((some < high).where(some, high).name, columns, depth.name), [left, right, out], add, columns=within,
+        rows=(tall, 2, 1) if n % tall % 2 else (tall, 2), left=left_over,
+    )  # fmt: skip
+    return item, [n, m, k, *map(int, strides)]
 
 
 def _by_sums(

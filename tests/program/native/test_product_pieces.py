@@ -118,10 +118,22 @@ def test_a_tall_result_is_cut_into_rows_first(tall: bool) -> None:
     """So a thread comes to the rows that it made in the kernel before."""
     n, m, k = (600, 130, 70) if tall else (130, 600, 70)
     text = Module(product((n, k), (k, m))).text
-    outer, row = (re.search(p, text) for p in (r"(%\w+) = udiv i64 %item,", r"= mul nuw nsw i64 (%\w+),"))
-    assert outer is not None
-    assert row is not None
-    assert (outer[1] == row[1]) == tall
+    # Of three pointers, how high and how broad pieces are, and of how many each one's rows are, and its columns.
+    *_, of_rows, of_columns = re.findall(r"store (?:ptr|i64) (%?\w+), ptr", text)[:7]
+    assert (of_rows == "1", of_columns == "1") == (not tall, tall)
+
+
+def test_products_share_code() -> None:
+    """Lengths and strides are arguments of it, but for how many columns are left over behind panels."""
+    b = Build()
+    shapes = (200, 300, 448), (262, 130, 832)
+    program = b.program(*(b.emit("dot", b.input(n, k), b.input(k, m)) for n, k, m in shapes))
+    text = Module(program).text
+    assert len(re.findall(r"define internal void @\w+\(ptr %context", text)) == 1
+    r = np.random.default_rng(0)
+    given = [r.normal(size=s).astype("f4") for n, k, m in shapes for s in ((n, k), (k, m))]
+    for found, a, w in zip(compiled(program).call(*given), given[::2], given[1::2], strict=True):
+        np.testing.assert_allclose(found, a @ w, rtol=1e-3, atol=1e-4)
 
 
 def test_what_vectors_filled_in_part_and_many_results_cost(monkeypatch: pytest.MonkeyPatch) -> None:
