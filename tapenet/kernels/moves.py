@@ -60,7 +60,7 @@ def _put(rows: int, columns: int, apart: int, char: str) -> Shared:
     """Of matrices whose columns lie so many numbers `apart` in the target. Arguments behind the arrays: numbers between rows of
     the source; the lengths of the axes around but the first; numbers between neighbours along all three, in the source and in
     the target. The range is that of the matrices."""
-    k = Kernel("put", char)
+    k = Kernel("put", char, vectors=True)
     source, target, row = k.array(1), k.array(1), k.integer()
     second, third = k.integer(), k.integer()
     steps, turned = ([k.integer() for _ in range(3)] for _ in range(2))
@@ -169,7 +169,7 @@ def apart(
 def _apart(
     height: int, rows: tuple[int, int], places: tuple[int, int, int, int], which: tuple[int, ...], n: int, char: str
 ) -> Shared:  # fmt: skip
-    k = Kernel("apart", char)
+    k = Kernel("apart", char, vectors=True)
     x, out = k.array(1, height, places[0] * n), k.array(1, rows[1], len(which), places[3] * n)
     above = min(rows)
     below = min(above + height, rows[1])

@@ -320,7 +320,7 @@ def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None])
 def _transform(rest: int, flipped: bool, by_outs: bool, char: str) -> Shared:
     """The range is that of the outs; with `by_outs` of vectors of them. Lengths are arguments, so that few kernels serve all:
     only how many channels, or outs with `by_outs`, are left over behind whole vectors is known."""
-    k = Kernel("winograd_kernels", char)
+    k = Kernel("winograd_kernels", char, vectors=True)
     weight, u = k.array(1), k.array(1)
     outs, channels = k.integer(), k.integer()
     begin, end = k.range()
@@ -330,7 +330,15 @@ def _transform(rest: int, flipped: bool, by_outs: bool, char: str) -> Shared:
 
     def some(o: Value, c: Index, count: int) -> None:
         at = channels * o + c
-        _kernels(k, weight.moved(at * 9), rows, u.moved(outs * c + o if by_outs else at), matrices, count, flipped)
+        _kernels(
+            k,
+            weight.moved(at * 9).near(),
+            rows,
+            u.moved(outs * c + o if by_outs else at).near(),
+            matrices,
+            count,
+            flipped,
+        )
 
     length = outs if by_outs else channels
     whole = length.op("udiv", length, k.lanes)
@@ -382,7 +390,7 @@ def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
 @factory(128)
 def _back(rest: int, char: str) -> Shared:
     """The range is that of the outs. Of the lengths only how many channels are left over behind whole vectors is known."""
-    k = Kernel("winograd_back", char)
+    k = Kernel("winograd_back", char, vectors=True)
     u, found = k.array(1), k.array(1)
     parts, outs, channels = k.integer(), k.integer(), k.integer()
     begin, end = k.range()
