@@ -267,6 +267,25 @@ def test_values_that_a_loss_refuses_are_refused_in_lanes(lanes: Any) -> None:
         lanes(PROBABILITIES + np.eye(3, 4))
 
 
+@pytest.mark.parametrize("loop", ["scan", "while"])
+def test_an_index_that_nobody_uses_is_refused_in_lanes(loop: str) -> None:
+    table = tn.tensor(np.arange(5.0))
+
+    def f(x: Any, i: Any) -> Any:
+        def body(c: Any) -> Any:
+            table[c[0] + i]
+            return c[0] + 1, c[1] * x
+
+        if loop == "scan":
+            return tn.scan(lambda c, k: (body((k, c))[1], None), 1.0, np.arange(3))[0]
+        return tn.while_loop(lambda c: c[0] < 3, body, (0, 1.0), 4)[1]
+
+    lanes = tn.vmap(f)
+    np.testing.assert_array_equal(lanes(np.arange(3.0), np.arange(3)), [0, 1, 8])
+    with pytest.raises(IndexError, match="out of bounds"):
+        lanes(np.arange(3.0), np.array([0, 1, 4]))
+
+
 def test_a_lane_that_does_not_take_a_branch_is_not_refused_there() -> None:
     f = tn.vmap(lambda p: tn.cond(p[0] > 1, lambda: p.sum() * 0, lambda: _loss(p)))
     mixed = PROBABILITIES[:2] + np.array([[0], [1]])

@@ -294,7 +294,18 @@ def _small_maps() -> tuple[nn.Module, Array]:
     return net, R.normal(size=(64, 48, 1, 1)).astype("f")
 
 
-@pytest.mark.parametrize("make", [_lstm, _gru, _rnn, _attention, _masked, _pooled, _pooled_apart, _small_maps])
+def _convolutional() -> tuple[nn.Module, Array]:
+    """Of which large products are cut by the number of threads, but for `tn.deterministic`."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 24, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(24, 48, 3, padding=1), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(48 * 49, 10),
+    )  # fmt: skip
+    return net, R.normal(size=(64, 1, 28, 28)).astype("f")
+
+
+@pytest.mark.parametrize(
+    "make", [_lstm, _gru, _rnn, _attention, _masked, _pooled, _pooled_apart, _small_maps, _convolutional]
+)
 def test_a_training_step_calls_no_python(make: Callable[[], tuple[nn.Module, Array]], plans: list[Any]) -> None:
     """Its losses and parameters are the same for any number of threads in tn.deterministic(), and those of eager mode."""
 
