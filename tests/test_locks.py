@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import locks
+from tapenet.llvm.blas import _Alone
 from tapenet.locks import lock
 from tapenet.ops.op import Op
 
@@ -103,6 +105,35 @@ def test_who_forks_goes_on_holding_its_own() -> None:
                 os._exit(1)
             os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("mine", [False, True])
+def test_who_keeps_blas_alone_does_so_no_longer_in_a_child(mine: bool) -> None:
+    """But for the thread that forks."""
+    count, there, over = [4], threading.Event(), threading.Event()
+    alone = _Alone(lambda: count[0], lambda n: count.__setitem__(0, n))
+
+    def another() -> None:
+        with alone:
+            there.set()
+            over.wait()
+
+    thread = threading.Thread(target=another)
+    thread.start()
+    there.wait()
+    try:
+        with alone if mine else contextlib.nullcontext(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            child = os.fork()
+            kept = count[0]
+        if child == 0:
+            os._exit(0 if (kept, count[0]) == (1 if mine else 4, 4) else 1)
+    finally:
+        over.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+    assert count == [4]
 
 
 @pytest.mark.usefixtures("no_garbage")

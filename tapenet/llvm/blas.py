@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from threading import get_ident
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -134,21 +136,34 @@ class _Alone:
     def __init__(self, get: Callable[[], int], put: Callable[[int], None]) -> None:
         self._get, self._put = get, put
         self._lock = lock()
-        self._inside = 0
+        #: The threads that are inside, each as often as it entered.
+        self._inside: list[int] = []
         self._before = 1
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
 
     def __enter__(self) -> None:
         with self._lock:
-            if not self._inside:
+            first = not self._inside
+            if first:
                 self._before = self._get()
+            self._inside.append(get_ident())  # a fork that comes between finds somebody inside
+            if first:
                 self._put(1)
-            self._inside += 1
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                self._put(self._before)
+            self._left([get_ident()])
+
+    def _left(self, threads: list[int]) -> None:
+        if 0 < len(threads) == len(self._inside):
+            self._put(self._before)
+        for thread in threads:
+            self._inside.remove(thread)
+
+    def _forked(self) -> None:
+        """Of those inside, the child has but the thread that forked."""
+        self._left([thread for thread in self._inside if thread != get_ident()])
 
 
 @functools.cache
