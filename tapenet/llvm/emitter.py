@@ -93,13 +93,15 @@ class Emitter:
         lines: the instructions so far.
         needs: the functions they call, but for LLVM's own; for `scalar.definitions`.
         flags: fast-math flags of arithmetic. `contract` lets a product and a sum become one fused instruction.
+        numbers: the registers that are known to hold numbers, and not nan.
     """
 
-    __slots__ = ("_count", "flags", "lines", "needs")
+    __slots__ = ("_count", "flags", "lines", "needs", "numbers")
 
     def __init__(self, flags: str = "contract") -> None:
         self.lines: list[str] = []
         self.needs: set[str] = set()
+        self.numbers: set[str] = set()
         self.flags = flags
         self._count = 0
 

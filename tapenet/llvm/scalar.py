@@ -144,7 +144,8 @@ def _comparison(predicate: str) -> Callable[[Value, Value, DType], Value]:
 
 
 def _is_constant_number(a: Value) -> bool:
-    return a.name.startswith("0x") and int(a.name, 16) & (2**63 - 1) <= 0x7FF << 52
+    """Whether it is known not to be nan."""
+    return a.name in a.e.numbers or (a.name.startswith("0x") and int(a.name, 16) & (2**63 - 1) <= 0x7FF << 52)
 
 
 def _extreme(predicate: str) -> Callable[[Value, Value, DType], Value]:

@@ -112,6 +112,26 @@ def test_masks_are_for_what_is_left_over(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not masked(softmax, 319, 32)
 
 
+def test_bounds_take_one_comparison_each() -> None:
+    """Numbers that the code is given are not nan."""
+    text = RowCode(by_rows(program(lambda x: np.minimum(np.maximum(x, -3), 6), [np.ones(4096, "f")]))).text()
+    assert text.count("fcmp") == 2
+    found = tn.relu6(np.array([np.nan, -np.inf, np.inf, 3] * 1024, "f"))
+    np.testing.assert_array_equal(found[-4:], [np.nan, 0, 6, 3])
+
+
+def test_sums_of_short_runs_alone_are_kept_for_each_place() -> None:
+    """A row has several runs; of long ones that costs more stores than sums in registers cost additions."""
+
+    def lanes(length: int) -> bool:
+        arrays = [np.ones((8, 4, length), "f"), np.ones((8, 4, 1), "f")]
+        made = program(lambda x, w: (x - np.sum(x * w, axis=(1, 2), keepdims=True)) * w, arrays)
+        return "x float], align 64" in RowCode(by_rows(made)).text()
+
+    assert lanes(128)
+    assert not lanes(144)
+
+
 @pytest.mark.parametrize("shape", [(40,), (1, 40)])
 @pytest.mark.parametrize("f", [softmax, log_softmax])
 def test_a_single_row(f: Any, shape: tuple[int, ...]) -> None:
