@@ -49,6 +49,26 @@ def test_same_as_numpy(pool: Any, shape: Any, options: Any, order: Any, dtype: s
         np.testing.assert_array_equal(mine, numpys)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize(
+    ("maps", "size", "options"), [((8, 6), (7, 9), (3, 2, 1, 1, False)), ((2, 8), (5, 4), (2, 1, 0, 2, False))]
+)
+def test_several_small_maps_at_once(
+    maps: tuple[int, ...], size: tuple[int, ...], options: Any, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    made, calls = pooling._largest_of_several, []
+    monkeypatch.setattr(pooling, "_largest_of_several", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    x = R.integers(0, 12, (*maps, *size)).astype(dtype)
+    x[..., 1, 1] = np.nan
+    found = []
+    for on in (True, False):
+        with kernels.switched(on):
+            found.append(maximum._max_pool(x, windows_of(x.shape, 2, *options)))
+    assert len(calls) == 1
+    for mine, numpys in zip(*found, strict=True):
+        np.testing.assert_array_equal(mine, numpys)
+
+
 @pytest.mark.parametrize("batch", [1, 16])
 @pytest.mark.parametrize("size", [(5, 4, 4), (4, 5, 4), (4, 4, 5), (5, 7, 9), (1, 6, 3)])
 def test_what_windows_leave_over_is_zero(size: tuple[int, ...], batch: int) -> None:
