@@ -32,8 +32,9 @@ BLOCK = 1 << 19
 LEFT, RESULT = 1 << 19, 1 << 20
 #: Panels that are filled together for so many rows of the result, so that rows of it and of the right operand are written and
 #: read in runs of a kilobyte: of shorter ones processors fetch little ahead. 256 x 64 times (64, 16384) takes 0.8 of the time
-#: so, 96 x 16 times (16, 12544) too; two take 0.95. Of 24 rows it would take 1.15 of the time.
-BESIDE, TOGETHER = 4, 48
+#: so, 96 x 16 times (16, 12544) too; two take 0.95. Of 24 rows it would take 1.15 of the time, but where the right operand has
+#: so few rows that the result is nearly all of the memory: 32 x 2 times (2, 16384) takes 0.72 on a Zen 4.
+BESIDE, TOGETHER, FLAT = 4, 48, 8
 #: Rows of a panel that is read where it lies while the next one is fetched, and rows of the result that do so at most: of more
 #: the copy pays. It does too where rows lie so many bytes, or a multiple, apart: too few are in the first level cache at once.
 #: (16, 96) times (96, 12544) takes 0.6 of the time so, (24, 144) times (144, 3136) 0.73, (40, 240) times (240, 784) 0.85;
@@ -130,7 +131,7 @@ def write(
             upto = (last < whole).where(last, whole)
             if beside > 1:
                 alone = upto - (upto - begin).op("urem", upto - begin, beside * wide)
-                alone = (Value(k, str(n), "i64") < TOGETHER).where(begin, alone)
+                alone = ((Value(k, str(n), "i64") < TOGETHER) & (end > FLAT)).where(begin, alone)
                 for start in k.turns(alone, begin, beside * wide):
                     part(start, wide, beside)
                 begin = alone
