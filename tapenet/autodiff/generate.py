@@ -59,11 +59,11 @@ _looks_for_low = False
 
 
 def called(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-    """Call an op that has no code of its own yet. It gets that, unless a layer is on: the
-    code would leave the call to the general recorder, and takes longer to compile than all calls of most ops in a step."""
+    """Call an op that has no code of its own yet. It gets that, unless a layer is on: the code would leave the call to the
+    general recorder, and takes longer to compile than all calls of most ops in a step."""
     now = local.state
-    usual = len(args) <= len(op.positional) and kwargs.keys() <= {*op.positional[len(args) :], *op.by_keyword}
-    if usual and not now.fast and now.lifted is None:
+    usual = not kwargs or kwargs.keys() <= {*op.positional[len(args) :], *op.by_keyword}
+    if usual and len(args) <= len(op.positional) and not now.fast and now.lifted is None:
         return record.apply(op, args, kwargs)
     prepare(op)
     return op(*args, **kwargs)
