@@ -332,6 +332,18 @@ def test_every_kind_of_integer_names_classes(name: str, kind: Any) -> None:
     close(t.grad.data, u.grad.data)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_targets_that_all_count_alike_are_those_of_weight_one(order: Any, reduction: str) -> None:
+    x, target = np.asarray(R.normal(size=(5, 4)), order=order), R.integers(0, 4, 5)
+    t, u = tn.tensor(x, requires_grad=True), tn.tensor(x, requires_grad=True)
+    loss, expected = (tn.cross_entropy(a, target, w, -100, reduction) for a, w in ((t, None), (u, np.ones(4))))
+    close(loss.data, expected.data)
+    loss.sum().backward()
+    expected.sum().backward()
+    close(t.grad.data, u.grad.data)
+
+
 @pytest.mark.parametrize("scale", [1e3, 1e30])
 def test_large_scores_are_no_problem(scale: float) -> None:
     x = tn.tensor(np.float32([[scale, -scale, 0], [0, scale, -scale]]), requires_grad=True)

