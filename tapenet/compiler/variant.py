@@ -445,7 +445,7 @@ class _Writer:
         """Call the program."""
         given = ", ".join(arguments)
         if self._variant.runner.checks and arguments:
-            self._line(f"outputs = recent[0]({given})")
+            self._line(f"outputs = recent[0]({given}, False)")
             self._line("if outputs is NotImplemented:")
             self._line(f"    outputs = otherwise({given})")
             self._line("    if outputs is None: return MISS")

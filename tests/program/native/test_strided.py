@@ -78,6 +78,17 @@ def test_results_are_those_for_copies(name: str) -> None:
     assert len(f.variants) == 1
 
 
+def test_ways_that_take_turns_are_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = tn.compile(FUNCTIONS["elementwise"])
+    a, y = (R.normal(size=(6, 8)).astype(np.float32) for _ in range(2))
+    turns = [a, LYING["pitch"](a), LYING["reversed"](a)]
+    for x in turns * 2:
+        expected = arrays(f(x, y))
+    monkeypatch.setattr("tapenet.program.native.runner.way", None)
+    for x in [*turns[:2] * 2, *turns]:
+        np.testing.assert_array_equal(arrays(f(x, y)), expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lies", list(LYING))
 def test_each_way_of_lying_is_read_where_it_is(lies: str) -> None:
