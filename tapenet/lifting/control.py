@@ -247,7 +247,10 @@ def _settled(record: Callable[[], T], places: Places, grows: bool = False) -> T:
     Raises:
         _Unrolled: that goes on and on, or something is changed that cannot be carried.
     """
+    lifted = local.state.lifted
     for _ in range(12):
+        if lifted is not None:
+            lifted.settle()  # what a body reads anew of views from outside would be its work
         try:
             return record()
         except _Again:

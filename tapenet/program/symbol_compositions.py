@@ -166,7 +166,8 @@ def _vecmat(x1: Array, x2: Array) -> object:
 def _vector_norm(x: Array, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
     if ord == 2 and x.dtype.kind == "c":  # as NumPy: |inf + nan i| is infinite, the norm of it nan
         real, imag = _real(x), _imag(x)
-        return np.sqrt(np.sum(real * real + imag * imag, axis=axis, keepdims=keepdims))
+        length: Array = np.sqrt(np.sum(real * real + imag * imag, axis=axis, keepdims=keepdims))
+        return length
     # Powers of whole numbers may be too large, or no whole numbers.
     found: Array = np.abs(x if is_inexact(x.dtype) else x.astype(np.float64))
     if abs(ord) == math.inf:

@@ -481,3 +481,18 @@ def settled(a: Any) -> Any:
 
 def test_a_name_that_only_a_turn_reads_shares_nothing() -> None:
     agrees(settled, np.array([2.0, 3.0]), gradients=False)  # how many turns there are depends on values
+
+
+def seen_behind(b: Any) -> Any:
+    """A view of what a loop writes, which is read again behind a branch alone."""
+    b = b.copy()
+    view, s = b[::-1], 0.5
+    for i in range(3):
+        b[i] -= 1.0
+    if b[0] > 0:
+        s = s * 2
+    return view * s
+
+
+def test_a_view_of_what_a_loop_wrote_is_no_branchs_work() -> None:
+    agrees(seen_behind, X)
