@@ -131,6 +131,9 @@ class Layouts:
             return self._places[value]
         if isinstance(value, Result) and value.instruction.params.get("row_major"):
             return Place(value, 0, c_strides(value.shape))
+        if isinstance(value, Result) and (orders := value.instruction.params.get("orders")):
+            order = orders[value.instruction.results.index(value)]
+            return Place(value, 0, c_strides(value.shape) if order is None else ordered_strides(value.shape, order))
         if isinstance(value, Result):
             base = bases(value.instruction).get(value)
             if base is not None and value.instruction.name not in ("update", "put"):  # so that it may be there in place

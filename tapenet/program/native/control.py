@@ -165,9 +165,11 @@ def shared(
     code = writer.code
     arena = offset(code, writer.parameter(workspace), "%thread", body.room, np.dtype(np.int8))
     table = writer.table(body, "table", arena)
+    slices = instruction.params["slices"]
+    steps = [layouts[arg].strides[0] if i < slices else 0 for i, arg in enumerate(instruction.args)]
     moving = [
-        Moving(body.place(inner), writer.pointer(arg), layouts[arg].strides[0], arg.dtype)
-        for arg, inner in zip(instruction.args, body.inputs, strict=True)
+        Moving(body.place(inner), writer.pointer(arg), step, arg.dtype)
+        for arg, inner, step in zip(instruction.args, body.inputs, steps, strict=True)
     ]
     writer.move(table, [*moving, *writer.stacked(body)], "%item")
     code.line(f"  call i64 @{body.name}(ptr {table})")

@@ -8,7 +8,7 @@ lowered) is cut into segments there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -29,8 +29,9 @@ from tapenet.program.ir import (
     shown,
     substitute,
 )
-from tapenet.program.layout import Layouts, alike, c_strides, materialise
+from tapenet.program.layout import Layouts, Order, Strides, alike, c_strides, materialise, ordered_strides
 from tapenet.program.native import (
+    batches,
     boxes,
     c_effects,
     callbacks,
@@ -136,6 +137,7 @@ class Module:
         program: Program,
         functions: Functions | None = None,
         strides: dict[Value, Shape] | None = None,
+        orders: Sequence[Order | None] = (),
     ) -> None:
         """Write the code.
 
@@ -143,12 +145,13 @@ class Module:
             program: what to compile.
             functions: those of the module that this program is a loop's body in.
             strides: how its inputs lie in memory; row-major by default.
+            orders: how the results of a loop lie in memory that it is the body of, if not row by row.
         """
         self.functions = functions or Functions()
         self.layouts = Layouts(strides)
         # What a loop's turn computes becomes a row of what all of them do.
         body = functions is not None
-        self.program = _prepared(program, self.layouts, body)
+        self.program = _prepared(program, self.layouts, body, orders)
         writers = reading_order.overwriting(self.program) if body else {}
         self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)}, weight, writers)
         self.memory: Memory
@@ -163,7 +166,7 @@ class Module:
         for modules in self.bodies.values():
             constants |= {c: None for m in modules for c in m.memory.table if isinstance(c, Constant)}
         #: The loops whose turns threads share, with the number of these.
-        self.threads = {i: pieces.threads() for i in self.bodies if self._is_shared(i)}
+        self.threads = {i: min(pieces.threads(), i.params["length"]) for i in self.bodies if self._is_shared(i)}
         spaces: dict[Entry, int] = {}
         for i, ms in self.bodies.items():
             spaces[i] = max(m.memory.arena_bytes for m in ms) * self.threads.get(i, 1)
@@ -240,16 +243,17 @@ class Module:
         ):
             return
         programs = [control.program_of(entry, name) for name in BODIES[entry.name]]
-        modules = [Module(p, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
+        orders = entry.params.get("orders", ())
+        modules = [Module(p, self.functions, control.strides(entry, self.layouts, p), orders) for p in programs]
         if all(m.native for m in modules):
             self.bodies[entry] = modules
 
     def _is_shared(self, entry: Instruction) -> bool:
         """Whether threads share the turns of a loop: of kernels and convolutions, which cannot fail, and carrying nothing."""
-        if entry.name != "loop" or entry.params["carries"] or entry.params["slices"] < len(entry.args):
+        if entry.name != "loop" or entry.params["carries"]:
             return False
         (body,) = self.bodies[entry]
-        alone = all(isinstance(e, Kernel) or e.kind == "convolution" for e in body.entries)
+        alone = all(isinstance(e, Kernel) or e.kind == "convolution" or launches.find(e) for e in body.entries)
         return alone and costs.of_all([entry], self.bodies) >= 2 * pieces.PART
 
     # -- code ----------------------------------------------------------------------------------------------------
@@ -424,10 +428,10 @@ def _aligned(program: Program) -> Program:
     return Program(made.inputs, made.hosts, [*builder.body, *made.body], made.outputs, made.writes)
 
 
-def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
+def _prepared(program: Program, layouts: Layouts, body: bool, orders: Sequence[Order | None]) -> Program:
     """The program with copies where memory demands them: views are free, BLAS gets operands it can read, each output
     and each write has a value of its own. Of a loop's body outputs are row-major, and what reads an array runs before what
-    writes to it."""
+    writes to it. `orders` as for `Module`."""
 
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         if shared := {v for v in launches.images(instruction) if readers[v] > 1}:
@@ -460,8 +464,10 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
         return now.results
 
     program = sums.run(accumulate.run(dead.run(pairs.run(program))))
-    program = _aligned(program if body else recomputed.run(program))
+    program = _aligned(program if body else batches.run(recomputed.run(program)))
     readers = Counter(v for i in program.body for v in launches.images(i))
+    orders = orders or [None] * len(program.outputs)
+    readers.update(v for v, order in zip(program.outputs, orders, strict=True) if order is not None)
     copies: dict[Value, Value] = {}
     program = materialise(program, layouts, dense)
     for instruction in program.body:
@@ -471,14 +477,21 @@ def _prepared(program: Program, layouts: Layouts, body: bool) -> Program:
     builder.body = list(program.body)
     taken: set[Value] = set()
 
-    def own(value: Value, rows: bool) -> Value:
+    def own(value: Value, strides: Strides | None = None) -> Value:
         fresh = isinstance(value, Result) and value.instruction.kind != "view" and value not in taken
-        if fresh and (not rows or alike(value.shape, layouts[value].strides, c_strides(value.shape))):
-            taken.add(value)
-            return value
-        return builder.emit("copy", value, **({"row_major": True} if rows else {}))
+        if not fresh or (strides is not None and not alike(value.shape, layouts[value].strides, strides)):
+            value = builder.emit("copy", value)
+            if strides is not None:
+                layouts.put(value, strides)
+        taken.add(value)
+        return value
 
-    outputs = [own(v, body) for v in program.outputs]
-    writes = [write._replace(value=own(write.value, False)) for write in program.writes]
+    outputs = []
+    for v, order in zip(program.outputs, orders, strict=True):
+        if order is None:
+            outputs.append(own(v, c_strides(v.shape) if body else None))
+        else:
+            outputs.append(own(copies.get(v, v), ordered_strides(v.shape, tuple(axis - 1 for axis in order[1:]))))
+    writes = [write._replace(value=own(write.value)) for write in program.writes]
     made = Program(program.inputs, program.hosts, builder.body, outputs, writes)
     return reading_order.run(made) if body else made
