@@ -186,8 +186,6 @@ def first_call(
             sketched = tape.sketches
             tape = _way_back(tape)
             _check_leaks(title, recorded.nodes, reach)
-            if reached.made or recorded.drawn.numbers:
-                watch.look_inside()
             watch.leave_out(written, recorded.drawn.given)
             doubt = watch.check(recorded.drawn, changed)
             watch.leave_out(

@@ -45,7 +45,6 @@ class Reach:
     Attributes:
         places: the names, and the lists, dicts, sets and small arrays found behind them.
         large: arrays that are too large for their contents to be compared at each call, with what to call them.
-        inside: such arrays in containers. The function may use others of these.
         generators: random generators that may be drawn from directly.
         found: everything that was found, by id. It is kept alive, so that no id is used twice.
         modules: all modules, which tell by `_fingerprint()` what of them a program depends on.
@@ -54,7 +53,6 @@ class Reach:
     def __init__(self, function: object, arguments: Iterable[object] = ()) -> None:
         self.places: list[Held] = []
         self.large: list[tuple[str, Array]] = []
-        self.inside: list[tuple[str, Array]] = []
         self.generators: list[np.random.Generator] = []
         self.modules: list[object] = []
         self.found: dict[int, object] = {}
@@ -94,8 +92,8 @@ class Reach:
             if value.flags.writeable or value.base is not None:
                 if value.nbytes <= (_INSIDE if inside else _NAMED) and not value.dtype.hasobject:
                     self.places.append(Elements(words, value))
-                else:
-                    (self.inside if inside else self.large).append((words, value))
+                elif not inside:
+                    self.large.append((words, value))
         elif isinstance(value, (tuple, *_CONTAINERS)):
             if not isinstance(value, tuple):
                 self.places.append(Contents(words, value))

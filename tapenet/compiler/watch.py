@@ -22,7 +22,7 @@ from tapenet.typing import Array
 
 
 class Drawn(NamedTuple):
-    """What the recorded ops drew random numbers from, what else they change, and what they may have from elsewhere."""
+    """What the recorded ops drew random numbers from, and what else they change."""
 
     generators: list[np.random.Generator]
     #: Whether there was an op that may draw from any generator: one of the user's, or one that draws from NumPy's old ones.
@@ -31,22 +31,18 @@ class Drawn(NamedTuple):
     given: list[object]
     #: Whether there was an op of the user's with an effect.
     effects: bool
-    #: Whether one was given a number of NumPy's.
-    numbers: bool
 
 
 def drawn(nodes: Iterable[Node]) -> Drawn:
-    """What recorded ops drew from and change, and what they may have from elsewhere."""
+    """What recorded ops drew from and change."""
     found: list[np.random.Generator] = []
     given: list[object] = []
-    anywhere = effects = numbers = False
+    anywhere = effects = False
     for node in nodes:
         call = node.call or {}
         for body in call.values():
-            numbers |= isinstance(body, np.generic)
             if isinstance(body, Tape):  # of a loop, or a branch
                 inside = drawn(body)
-                numbers |= inside.numbers
                 found += inside.generators
                 anywhere |= inside.anywhere
                 given += inside.given
@@ -64,7 +60,7 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
         if node.op.effect and users(node.op.__module__):
             given += [call[name] for name in node.op.options if name in call]
             effects = True
-    return Drawn(found, anywhere, given, effects, numbers)
+    return Drawn(found, anywhere, given, effects)
 
 
 class Watch:
@@ -89,10 +85,6 @@ class Watch:
         self._alone: bool | None = None
         #: The threads that ask for the process's generator from now on.
         self._asked = draws.asked = set()
-
-    def look_inside(self) -> None:
-        """Count large arrays in containers too: plain NumPy has made something of what it read."""
-        self.unseen = [*self.unseen, *self.reach.inside]
 
     def leave_out(self, arrays: Sequence[Array], given: Sequence[object] = ()) -> None:
         """Leave out the arrays that share memory with one of these; and what ops with an effect were given, which they

@@ -6,7 +6,6 @@ import functools
 import types
 import warnings
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -582,26 +581,6 @@ def test_a_large_array_that_no_op_is_given_is_told_of() -> None:
         warnings.simplefilter("error")
         f(X[:2])
         tn.compile(lambda x: x * table[:3], backend="numpy")(X)
-
-
-READS: dict[str, Callable[[Any, list[Any]], Any]] = {
-    "an array": lambda x, tables: x + np.exp(tables[0])[:2],
-    "a number": lambda x, tables: x * tables[0].max(),
-    "in a loop": lambda x, tables: tn.fori(0, 2, lambda i, c: c * tables[0].max(), x),
-}
-
-
-@pytest.mark.parametrize("name", READS)
-def test_a_large_array_in_a_list_is_told_of_where_numpy_made_something(name: str) -> None:
-    read, tables = READS[name], [np.ones(1000), np.ones(1000)]
-    words = r"the array that is inside the closure variable 'tables' \(float64 \(1000,\)\), and gives it to no op"
-    with pytest.warns(tn.CompileWarning, match=words):
-        tn.compile(lambda x: read(x, tables), backend="numpy")(np.ones(2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        tn.compile(lambda x: x * tables[0][:2] + 2, backend="numpy")(np.ones(2))
-        given = [np.ones(1000)]
-        tn.compile(lambda x: x * given[0] + np.arange(1000), backend="numpy")(np.ones(1000))
 
 
 @backends

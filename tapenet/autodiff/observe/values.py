@@ -68,8 +68,6 @@ class Values:
             return
         elif self.reached is None and array.nbytes > MOST:
             return
-        if self.reached is not None:
-            self.reached.made = True
         copy = array.copy()
         copy.flags.writeable = False
         self._copies[id(array)] = array, copy, len(self.nodes)
@@ -100,14 +98,10 @@ class Reached:
 
     Args:
         found: everything that the function reaches, by id.
-
-    Attributes:
-        made: whether an op was given an array that NumPy has made meanwhile, maybe of those.
     """
 
     def __init__(self, found: Mapping[int, object]) -> None:
         self._found = found
-        self.made = False
         #: By what owns the memory, and then by array: copies, in the same order of memory.
         self._before: dict[int, dict[int, tuple[Array, Array]]] = {}
         #: What is read, by id: the array, and what was in it before; else its sum when it was first read.
