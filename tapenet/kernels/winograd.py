@@ -155,11 +155,25 @@ def convolve(
         shape: of all this.
     """
     turned = flipped and weight.shape[0] * weight.shape[1] >= LARGE
-    run = _convolve(shape, x.dtype.char, turned)
+    far, odd = gemm.far(16 * shape.outs * shape.channels * x.itemsize), shape.outs % 2 > 0
+    alike = shape._replace(channels=0, outs=0)
+    run = _convolve(alike, _rows(shape), odd, far, x.dtype.char, turned)
     border = zeros(shape.batch * shape.inputs[1], x.dtype)
     scratch = 17 * _rows(shape) * _columns(shape, x.dtype) * x.itemsize
     u = made_of(weight, ("winograd", flipped, turned), lambda: transformed(weight, flipped, turned))
-    run(_length(shape, x.dtype), shape.multiply_adds, x, border, u, bias, out, scratch, _images(shape, x.dtype))
+    lengths = shape.channels, shape.outs
+    run(
+        _length(shape, x.dtype),
+        shape.multiply_adds,
+        x,
+        border,
+        u,
+        bias,
+        out,
+        scratch,
+        _images(shape, x.dtype),
+        *lengths,
+    )
 
 
 def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
@@ -203,8 +217,8 @@ def _most(shape: Shape) -> int:
 
 
 def _rows(shape: Shape) -> int:
-    """How many rows apart the matrices of a block lie: an odd number."""
-    return max(shape.channels, shape.outs) | 1
+    """How many rows apart the matrices of a block lie: an odd number, the same for about as many channels."""
+    return 1 << (max(shape.channels, shape.outs) - 1).bit_length() | 1
 
 
 def _columns(shape: Shape, dtype: np.dtype) -> int:
@@ -273,14 +287,14 @@ def _blocks(
 
 
 def _inputs(
-    k: Kernel, shape: Shape, x: Array, border: Array, v: Array, row: Value, first: Index, size: int,
+    k: Kernel, shape: Shape, channels: Index, x: Array, border: Array, v: Array, row: Value, first: Index, size: int,
     lines: Sequence[int] = range(4),
 ) -> None:  # fmt: skip
     """V of a block of tiles, these lines of them."""
     n = shape.batch
     above, before = shape.befores
     rows = [_there(shape, 0, row, i) for i in range(4)]
-    for c in k.turns(shape.channels):
+    for c in k.turns(channels):
         for t in k.turns(size):
             columns = [_there(shape, 1, first + t, j) for j in range(4)]
             corner, cells = x.moved(c, row * 2, (first + t) * 2).near(), v.moved(0, c, t * n).near()
@@ -430,53 +444,57 @@ def _by_g_turned(a: Value, b: Value, c: Value, d: Value) -> tuple[Value, Value, 
 
 
 @factory(128)
-def _convolve(shape: Shape, char: str, turned: bool) -> Shared:
-    """With `turned` the sixteen matrices are transposed, and some of their rows are read at a time: each is another line."""
+def _convolve(shape: Shape, rows: int, odd: bool, far: bool, char: str, turned: bool) -> Shared:
+    """With `turned` the sixteen matrices are transposed, and some of their rows are read at a time: each is another line.
+    Channels and outputs are arguments, so that a U-Net has 5 such kernels, not 11: of the shape all else is known, how many
+    `rows` apart the matrices of a block lie, whether outputs are `odd` in number, whether weights come from `far`."""
     k = Kernel("winograd", char, vectors=True)
     n = shape.batch
-    x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
-    u = k.array(16, _apart(shape.outs * shape.channels))
-    bias = k.array(shape.outs)
-    out = k.array(shape.outs, shape.height, shape.width * n)
+    x, border = k.array(1, *shape.inputs, n), k.array(n)
+    u, bias = k.array(1), k.array(1)
+    out = k.array(1, shape.height, shape.width * n)
     memory, images = k.scratch(1), k.scratch(1)
-
-    far = gemm.far(16 * shape.outs * shape.channels * k.dtype.itemsize)
+    channels, outs = k.integer(), k.integer()
 
     def products(columns: int) -> Array:
         # Each product goes where the matrix before its own was.
-        m = memory.shaped(17, _rows(shape), columns)
+        m = memory.shaped(17, rows, columns)
+        tiles = gemm.tall(rows, k.dtype), 2, *([1] if odd else [])
         for q in k.turns(16):
-            left = gemm.Matrix(u.at(q), shape.channels, 1)
+            matrix = u.moved(q * _apart(outs * channels))
+            left = gemm.Matrix(matrix.pointer, channels.name, 1)
             right, out = (gemm.Matrix(m.at(q + i), columns, 1) for i in (1, 0))
             if not turned:
-                gemm.write(k, (shape.outs, columns, shape.channels), [left, right, out], k.dtype, False, far=far)
+                lengths = outs.name, columns, channels.name
+                gemm.write(k, lengths, [left, right, out], k.dtype, False, rows=tiles, far=far)
                 continue
-            for first in k.turns(shape.channels, 0, DEEP):
-                below = shape.channels - first
-                many = (below < DEEP).where(below, DEEP)
-                left = gemm.Matrix(u.at(q, first * shape.outs), 1, shape.outs)
+            for first in k.turns(channels, 0, DEEP):
+                below = channels - first
+                lengths = outs.name, columns, (below < DEEP).where(below, DEEP).name
+                left = gemm.Matrix(matrix.at(first * outs), 1, outs.name)
                 right = gemm.Matrix(m.at(q + 1, first), columns, 1)
-                gemm.write(k, (shape.outs, columns, many.name), [left, right, out], k.dtype, (first > 0).name, far=far)
+                gemm.write(k, lengths, [left, right, out], k.dtype, (first > 0).name, rows=tiles, far=far)
         return m
 
     if _narrow(shape, k.dtype):
         for row, size in _some_rows(k, shape, *k.range()):
             columns = size * shape.columns * n
-            _row_inputs(k, shape, x, border, images, memory.shaped(17, _rows(shape), columns).moved(1), row, size)
-            _row_outputs(k, shape, products(columns), bias, out, row, size)
+            _row_inputs(k, shape, channels, x, border, images, memory.shaped(17, rows, columns).moved(1), row, size)
+            _row_outputs(k, shape, outs, products(columns), bias, out, row, size)
         return k.shared()
     for row, first, size, part in _blocks(k, shape, *k.range()):
-        _inputs(k, shape, x, border, memory.shaped(17, _rows(shape), size * n).moved(1), row, first, size)
-        _outputs(k, shape, products(size * n), bias, out, row, first, size, part)
+        _inputs(k, shape, channels, x, border, memory.shaped(17, rows, size * n).moved(1), row, first, size)
+        _outputs(k, shape, outs, products(size * n), bias, out, row, first, size, part)
     return k.shared()
 
 
 def _outputs(
-    k: Kernel, shape: Shape, m: Array, bias: Array, out: Array, row: Index, first: Index, size: int, part: tuple[int, int]
+    k: Kernel, shape: Shape, outs: Index, m: Array, bias: Array, out: Array, row: Index, first: Index, size: int,
+    part: tuple[int, int],
 ) -> None:  # fmt: skip
     """Aᵀ M A plus the bias: the upper left part of each tile."""
     n = shape.batch
-    for o in k.turns(shape.outs):
+    for o in k.turns(outs):
         number = k.spread(bias.load(o), k.lanes)
         for t in k.turns(size):
             cells, corner = m.moved(0, o, t * n).near(), out.moved(o, row * 2, (first + t) * (2 * n)).near()
@@ -531,14 +549,14 @@ def _weight_grad(shape: Shape, char: str, by_lines: bool) -> Shared:
         for row, size in _some_rows(k, shape, begin, end):
             v, m = matrices(size * shape.columns * n)
             for some in lines():
-                _row_inputs(k, shape, x, border, images, v, row, size, some)
+                _row_inputs(k, shape, shape.channels, x, border, images, v, row, size, some)
                 _row_adjoint(k, shape, y, border, m, row, size, some)
             products(size * shape.columns * n)
         return k.shared()
     for row, first, size, part in _blocks(k, shape, begin, end):
         v, m = matrices(size * n)
         for some in lines():
-            _inputs(k, shape, x, border, v, row, first, size, some)
+            _inputs(k, shape, shape.channels, x, border, v, row, first, size, some)
             _adjoint(k, shape, y, m, row, first, size, part, some)
         products(size * n)
     return k.shared()
@@ -591,7 +609,7 @@ def _images(shape: Shape, dtype: np.dtype) -> int:
 
 
 def _row_inputs(
-    k: Kernel, shape: Shape, x: Array, border: Array, images: Array, v: Array, row: Value, size: int,
+    k: Kernel, shape: Shape, channels: Index, x: Array, border: Array, images: Array, v: Array, row: Value, size: int,
     lines: Sequence[int] = range(4),
 ) -> None:  # fmt: skip
     """V of some rows of tiles, these lines of them."""
@@ -599,8 +617,8 @@ def _row_inputs(
     several, rows, half = _image(shape)
     image = images.shaped(several, rows, 2, half)
     (height, width), (above, before) = shape.inputs, shape.befores
-    for first in k.turns(shape.channels, 0, several):
-        rest = k.index(shape.channels) - first
+    for first in k.turns(channels, 0, several):
+        rest = k.index(0) + channels - first
         last = first + (rest < several).where(rest, several)
         for c in k.turns(last, first):
             for line in k.turns(2 * size + 2):
@@ -629,11 +647,11 @@ def _pairs(k: Kernel, shape: Shape) -> Iterator[tuple[int, int | None, int | Non
 
 
 def _row_outputs(
-    k: Kernel, shape: Shape, m: Array, bias: Array, out: Array, row: Value, size: int
+    k: Kernel, shape: Shape, outs: Index, m: Array, bias: Array, out: Array, row: Value, size: int
 ) -> None:  # fmt: skip
     """Aᵀ M A plus the bias, of some rows of tiles."""
     n = shape.batch
-    for o in k.turns(shape.outs):
+    for o in k.turns(outs):
         number = k.spread(bias.load(o), k.lanes)
         for r in k.turns(size):
             lines: list[list[Value]] = [[], []]

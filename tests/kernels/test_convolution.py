@@ -705,3 +705,18 @@ def test_nothing_moves_at_a_programs_edges(channels: int, monkeypatch: pytest.Mo
     assert {("argument", 0), ("result", 0)} <= read
     assert all(size < x.nbytes for size in plan.made) or channels == 4  # direct sums read a border
     np.testing.assert_allclose(found, tn.conv2d(x, weight, padding=1), rtol=1e-5, atol=1e-5)
+
+
+def test_winograd_takes_channels_as_arguments() -> None:
+    winograd = importlib.import_module("tapenet.kernels.winograd")
+    r = np.random.default_rng(0)
+    before = winograd._convolve.cache_info().misses
+    for c, o in ((40, 64), (64, 36)):
+        shape = winograd.Shape(c, o, 6, 6, 16, (6, 6), (1, 1))
+        x, weight = r.normal(size=(c, 6, 6, 16)).astype("f4"), r.normal(size=(o, c, 3, 3)).astype("f4")
+        out = np.empty((o, 6, 6, 16), "f4")
+        winograd.convolve(x, weight, np.zeros(o, "f4"), out, shape)
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        seen = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+        np.testing.assert_allclose(out, np.einsum("chwnij,ocij->ohwn", seen, weight), rtol=1e-3, atol=1e-3)
+    assert winograd._convolve.cache_info().misses == before + 1
