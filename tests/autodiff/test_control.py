@@ -657,6 +657,32 @@ def test_a_gradient_that_was_read_is_not_both_added_to_and_replaced(loop: bool) 
             run()
 
 
+@pytest.mark.parametrize("part", [lambda g: g[:2], lambda g: g.T, lambda g: g.reshape(3, 1)])
+def test_a_view_of_a_gradient_that_a_body_returns_is_a_value(part: Any) -> None:
+    w = tn.tensor([1.0, 1.0, 1.0], requires_grad=True)
+    w.sum().backward()
+    taken = tn.cond(True, lambda: part(w.grad), lambda: part(w.grad * 0))
+    fori = tn.fori(0, 1, lambda i, c: part(w.grad), taken * 0)
+    turns = tn.while_loop(lambda c: c[0] < 1, lambda c: (c[0] + 1, part(w.grad)), (0, taken * 0), 1)
+    (w * 10).sum().backward()
+    np.testing.assert_array_equal([*taken.ravel(), *fori.ravel(), *turns[1].ravel()], 1)
+
+
+def test_what_is_carried_on_as_it_is_is_not_copied_at_each_turn() -> None:
+    found: list[int] = []
+
+    def step(c: Any) -> Any:
+        found.append(c[1].data.ctypes.data)
+        return c[0] + 1, c[1]
+
+    start = 0, np.ones(3)
+    scan(lambda c, x: (step(c), None), start, np.arange(4.0))
+    tn.fori(0, 4, lambda i, c: step(c), start)
+    tn.while_loop(lambda c: c[0] < 4, step, start)
+    scans, foris, turns = (set(found[i + 1 : i + 4]) for i in (0, 4, 8))
+    assert len(scans) == len(foris) == len(turns) == 1
+
+
 def test_a_leaf_made_in_the_body_is_its_own() -> None:
     def run(xs: Any) -> Any:
         def step(c: Any, x: Any) -> Any:

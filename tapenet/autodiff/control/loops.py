@@ -60,7 +60,9 @@ def loop(
     columns: list[list[Tensor]] = []
     for i in range(length)[:: -1 if reverse else 1]:
         slices = [Tensor._of(x._data[i, ...]) if p else x[i] for x, p in zip(xs, plain, strict=True)]
-        carry, ys = map(apart, step(carry, slices))
+        returned = step(carry, slices)
+        carry = slices = []  # so that what is carried on as it is belongs to nobody else, and is not copied
+        carry, ys = map(apart, returned)
         columns = columns or [[] for _ in ys]
         for column, y in zip(columns, ys, strict=True):
             column.append(y)

@@ -77,7 +77,9 @@ def repeat(
     while tested(carry).item():
         if done == most:
             raise RuntimeError(too_long(done))
-        carry, ys = map(apart, step(carry))
+        returned = step(carry)
+        carry = []  # so that what is carried on as it is belongs to nobody else, and is not copied
+        carry, ys = map(apart, returned)
         if ys:
             rows.append(ys)
         done += 1
