@@ -118,8 +118,9 @@ def _uncollected() -> Iterator[None]:
 
 
 def _forked() -> None:
-    """In a child of a fork no other thread is there to switch the search on again."""
-    if _off - {threading.get_ident()}:
+    """In a child of a fork no other thread is there to switch the search on again; and one that a function forks while it is
+    captured may never come back from there."""
+    if _off:
         _off.clear()
         gc.enable()
 

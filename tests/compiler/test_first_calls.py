@@ -147,6 +147,20 @@ def test_a_child_looks_for_cycles_though_a_thread_compiled_when_it_was_forked() 
     assert gc.isenabled()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_looks_for_cycles_that_a_function_forks_while_it_is_captured() -> None:
+    def f(x: tn.Tensor) -> object:
+        child = os.fork()
+        if not child:
+            os._exit(not gc.isenabled())
+        assert os.waitpid(child, 0)[1] == 0
+        return np.sin(x)
+
+    tn.compile(f)(np.ones(3))
+    assert gc.isenabled()
+
+
 def test_calls_alike_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of other shapes, options or arguments are not, and each comes from its own line."""
     found: list[str] = []
