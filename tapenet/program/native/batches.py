@@ -104,9 +104,8 @@ class _Chains:
     def _apart(self, i: Instruction) -> bool:
         """Whether a view, or what is joined, shows each image by itself."""
         (arg, *_), params = i.args, i.params
-        if (
-            i.name == "reshape"
-        ):  # rows of numbers, in which images end before a dense layer, are as well shown of all of them
+        # Rows of numbers, in which images end before a dense layer, are as well shown of all of them.
+        if i.name == "reshape":
             return arg.ndim > 2 < len(params["shape"]) and params["shape"][0] == self.batch
         if i.name == "transpose":
             return bool(params["axes"][0] == 0)
@@ -278,7 +277,8 @@ class _Turn:
         return self.others.setdefault(value, Input(value.shape, value.dtype))
 
     def pays(self) -> bool:
-        """Whether threads are worth waking for it, and nothing in it calls Python."""
+        """Whether threads are worth waking for it, and all ops in it have kernels for parts: nothing calls Python, and what was
+        taken for images is no weight of as many channels, with which an op fails here."""
         images = (v for v in (*self.slices.values(), *self.images) if v.ndim > 2)
         layouts = Layouts({v: ordered_strides(v.shape, (*range(1, v.ndim), 0)) for v in images})
         plans = [launches.record(i, i.args, layouts) for i in self.body.body if i.name == "call"]
