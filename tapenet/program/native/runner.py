@@ -312,6 +312,8 @@ class Runner:
         ):
             # Ops may take long, and let other threads run meanwhile: these need not wait where nothing is changed.
             tried.insert(0, elsewhere)
+        given = f"call() takes {len(names)} positional arguments but {len(names) + 1} were given"
+        ahead.insert(0, f"if careful is not True and careful is not False: raise TypeError({given!r})")
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]
         whole = [Line(f"def call({', '.join([*names, 'careful=True'])}):"), *indented(inside)]
         #: The user's line, and the op that is called, by the line of the code.
