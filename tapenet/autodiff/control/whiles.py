@@ -13,10 +13,10 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.control.body import Body, Input, check_apart, close, zeros
+from tapenet.autodiff.control.by_value import apart
 from tapenet.autodiff.control.recording import (
     Arrays,
     Gradients,
-    apart,
     as_given,
     as_tensors,
     check_ends,

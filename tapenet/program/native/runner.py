@@ -44,8 +44,8 @@ GUARDS = 16
 #: Code that is tried, at most, before it is asked how arguments lie: to ask takes as long as three refusals.
 EARLIER = 2
 
-#: A call of a program: see `backend.Runner.call`. With False behind the arrays it is no more than `otherwise` needs: it may
-#: refuse what the native `bind` does not look at closely enough.
+#: A call of a program: see `backend.Runner.call`. Behind the arrays it may be given `careful`. If that is False, it refuses all
+#: that the native `bind` refuses, and does not look again in Python: `otherwise` finds what is for these arguments.
 Calling = Callable[..., tuple[Array, ...] | NotImplementedType]
 
 
@@ -312,6 +312,7 @@ class Runner:
         ):
             # Ops may take long, and let other threads run meanwhile: these need not wait where nothing is changed.
             tried.insert(0, elsewhere)
+        # An array too many would be taken for `careful`.
         given = f"call() takes {len(names)} positional arguments but {len(names) + 1} were given"
         ahead.insert(0, f"if careful is not True and careful is not False: raise TypeError({given!r})")
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]

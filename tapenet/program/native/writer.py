@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -49,7 +50,7 @@ class Writer:
 
 
 @dataclass(eq=False)
-class Family(Writer):
+class Family(Writer, ABC):
     """Instructions of one kind that are not fused, and the writer of their code.
 
     Attributes:
@@ -80,6 +81,6 @@ class Family(Writer):
         """Positions of the arguments that have to be copied first: they cannot be read where they are."""
         return []
 
+    @abstractmethod
     def write(self) -> Function:
         """The function of the instruction."""
-        raise NotImplementedError
