@@ -25,6 +25,7 @@ import time
 import numpy as np
 
 from tapenet.llvm import toolchain
+from tapenet.llvm.parts import OWN_VECTORS
 from tapenet.llvm.processor import processors
 
 #: How often a worker looks for work before it sleeps, some 20 µs, and how often where it had slept for less than `BRIEF`
@@ -559,7 +560,7 @@ class _Pool:
 
     def __init__(self) -> None:
         threads = able()
-        self.library = toolchain.build(_text(_TEXT if threads else _ALONE))
+        self.library = toolchain.build(OWN_VECTORS + _text(_TEXT if threads else _ALONE))
         at = self.library.address
         self.share = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(at("tn_share"))
         for name in ("tn_share", "tn_share_awake", "tn_blocks"):
