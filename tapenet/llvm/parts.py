@@ -14,8 +14,8 @@ _APART = re.compile(r"define internal (void @(\w+)\(.*\)) (#[013]) \{")
 _COPIED = re.compile(r"define .*?@(\w+)\(.*\) (?:alwaysinline|noinline) .*\{")
 _DECLARED = re.compile(r"^declare [^\n]*?@([\w.]+)\([^\n]*$", re.MULTILINE)
 _NAME = re.compile(r"@([\w.]+)")
-#: What code with a loop has.
-_LOOP = " = phi "
+#: What code with a loop has, and code that hands work to threads.
+_LOOP, _SHARES = " = phi ", "@tn_share"
 #: A line of a module that computes with vectors of its own: all that LLVM is to do before it chooses instructions is to keep
 #: variables in registers and to tidy up. Its whole pipeline takes five to ten times as long, and the code is no faster (the
 #: kernels of a GPT's layers: 2.7 s of processor time in place of 1.1).
@@ -69,8 +69,11 @@ def parts(text: str) -> list[Part]:
         pieces[i] = ""
 
     for i, found in apart.items():
-        # What needs another function of the module stays in the first part.
-        if any(n != found[2] and n not in shared and not n.startswith("llvm.") for n in _NAME.findall(pieces[i])):
+        # What needs another function of the module stays in the first part, and what only has threads run kernels.
+        only_calls = _SHARES in pieces[i] and _LOOP not in pieces[i]
+        if only_calls or any(
+            n != found[2] and n not in shared and not n.startswith("llvm.") for n in _NAME.findall(pieces[i])
+        ):
             left[found[2]] = i
             continue
         own = found[3] == _OWN

@@ -151,3 +151,12 @@ def test_in_kernels_with_vectors_of_their_own_llvm_looks_for_none() -> None:
     header = toolchain.target().header + toolchain._ATTRIBUTES
     searched, kept = (len(toolchain.compile_(header + toolchain._numbered(doubled(own)))) for own in (False, True))
     assert kept < searched
+
+
+def test_what_only_has_threads_run_kernels_is_in_the_first_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LINES", 60)
+    shares = "  call void @tn_share(ptr @kernel_0, ptr %a, i64 2, i64 2)\n"
+    declared = "declare void @tn_share(ptr, ptr, i64, i64)\ndeclare void @kernel_0(ptr, i64, i64)\n"
+    cut = parts.parts(declared + module(10).replace(ADDS.format(3), shares))
+    assert cut[0].text.startswith(parts.CALLS)
+    assert "define internal void @k3(" in cut[0].text
