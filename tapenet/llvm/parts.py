@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from tapenet.llvm.alike import merged
+
 #: Lines of a part from which another is begun: some 50 ms of LLVM's time, of which a part by itself takes two or three.
 LINES = 600
 #: The first line of a function that is part of no other: it is called, never copied into its callers.
@@ -44,7 +46,7 @@ def parts(text: str) -> list[Part]:
     it. One of few lines stays whole."""
     if text.count("\n") < 2 * LINES:
         return [Part(text)]
-    pieces = _pieces(text)
+    pieces = merged(_pieces(text))
     copied: dict[str, str] = {}
     apart: dict[int, re.Match[str]] = {}
     for i, function in enumerate(pieces[1::2]):

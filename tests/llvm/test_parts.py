@@ -160,3 +160,32 @@ def test_what_only_has_threads_run_kernels_is_in_the_first_part(monkeypatch: pyt
     cut = parts.parts(declared + module(10).replace(ADDS.format(3), shares))
     assert cut[0].text.startswith(parts.CALLS)
     assert "define internal void @k3(" in cut[0].text
+
+
+def looped(name: str, length: int, step: int) -> str:
+    """A function that adds a constant to every step-th number below a length."""
+    return (
+        f"define internal void @{name}(ptr noalias %b0) #0 {{\nentry:\n  br label %L1\nL1:\n"
+        "  %t1 = phi i64 [ 0, %entry ], [ %t2, %L1 ]\n  %t3 = getelementptr inbounds double, ptr %b0, i64 %t1\n"
+        "  %t4 = load double, ptr %t3\n  %t5 = fadd double %t4, 0x3FF8000000000000\n  store double %t5, ptr %t3\n"
+        f"  %t2 = add nuw nsw i64 %t1, {step}\n  %t6 = icmp ult i64 %t2, {length}\n"
+        "  br i1 %t6, label %L1, label %L2\nL2:\n  ret void\n}\n\n"
+    )
+
+
+def test_functions_that_are_equal_but_for_numbers_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPENET_CACHE", "")
+    monkeypatch.setattr(parts, "LINES", 12)
+    each = [(64, 1), (24, 8), (40, 8), (96, 8), (9, 8), (96, 1)]
+    functions = "".join(looped(f"k{i}", *given) for i, given in enumerate(each))
+    calls = "".join(f"  call void @k{i}(ptr %a)\n" for i in range(len(each)))
+    text = f"{functions}define void @all(ptr %a) {{\n{calls}  ret void\n}}\n"
+    cut = parts.parts(text)
+    # Numbers that are no multiples of 8 have to be the same.
+    assert sorted(name for part in cut for name in part.names) == ["k0_any", "k1_any", "k4"]
+    x, expected = np.zeros(96), np.zeros(96)
+    for length, step in each:
+        expected[:length:step] += 1.5
+    library = toolchain.build(text)
+    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("all"))(x.ctypes.data)
+    np.testing.assert_array_equal(x, expected)
