@@ -27,7 +27,7 @@ def call(function: object) -> object:
         return function
     if type(function) is MethodType:
         method = function.__func__
-        if type(method) is FunctionType and not method.__module__.startswith("tapenet."):
+        if type(method) is FunctionType and not str(method.__module__).startswith("tapenet."):
             copied = lifted.replaced(method)
             if copied is not method:
                 return MethodType(copied, function.__self__)  # type: ignore[arg-type]

@@ -303,7 +303,7 @@ class Copies:
         code, names = function.__code__, function.__globals__
         if self._is_ours(function):
             code = self._code(function)
-            own = {"__builtins__": builtins, "__name__": names.get("__name__"), "_lift": self._emitted}
+            own = {"__builtins__": builtins, "__name__": str(names.get("__name__")), "_lift": self._emitted}
             names = self._spaces.setdefault(id(names), own)
         cells = {name: CellType() for name in function.__code__.co_freevars}
         closure = tuple(cells[name] if name in cells else CellType(self._emitted) for name in code.co_freevars)

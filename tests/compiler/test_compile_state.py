@@ -284,6 +284,17 @@ def test_globals_and_closures_that_stand_for_something_else(compiled: Compile, m
         g(X)
 
 
+@backends
+def test_globals_of_a_function_that_exec_makes(compiled: Compile) -> None:
+    """Its names may have no `__name__`."""
+    names: dict[str, Any] = {"scale": 2.0}
+    exec("def f(x): return x * scale", names)
+    g = compiled(names["f"])
+    for factor in (2.0, 2.0, 3.0):
+        names["scale"] = factor
+        np.testing.assert_allclose(g(X).data, factor * X)
+
+
 def test_attributes_of_plain_objects() -> None:
     class Trainer:
         rate = 0.5

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import linecache
 import threading
 import warnings
 import weakref
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -338,6 +340,32 @@ def test_modules_that_are_named_are_lifted_too() -> None:
         tn.lift(program)(x)
     tn.lift(program, modules=(module,))(x).backward()
     assert x.grad.item() == 2
+
+
+def test_functions_of_no_module_are_lifted_too() -> None:
+    """`exec` makes them, where its names have no `__name__`."""
+    text = """
+class Sums:
+    def add(self, a, x):
+        a += x * scale
+        return a
+def f(x, sums):
+    a = np.zeros(2)
+    for i in range(5):
+        a = sums.add(a, x) + tn.exp(x) * 0
+    if a[0] > 0:
+        a = a * 2
+    return a.sum()
+"""
+    linecache.cache["<no module>"] = len(text), None, text.splitlines(True), "<no module>"
+    names: dict[str, Any] = {"np": np, "tn": tn, "scale": 2.0}
+    exec(compile(text, "<no module>", "exec"), names)
+    for take in (tn.lift(names["f"]), tn.compile(names["f"], lift=True, backend="numpy")):
+        x = np.ones(2)
+        for factor in (2.0, 2.0, 3.0):
+            names["scale"] = factor
+            assert take(x, names["Sums"]()).item() == 20 * factor
+            np.testing.assert_array_equal(tn.grad(take)(x, names["Sums"]()), [10 * factor] * 2)
 
 
 class Field:

@@ -115,7 +115,7 @@ def test_polydiv_where_the_remainder_is_short() -> None:
 
 @pytest.mark.parametrize("backend", ["native", "numpy"])
 def test_a_compiled_division_without_a_length_is_refused(backend: str) -> None:
-    """NumPy's remainder is as long as the dividend then."""
+    """NumPy's remainder, and that of tensors, is as long as the dividend then."""
     if backend == "native":
         pytest.importorskip("llvmlite")
     u, v = np.array([1.0, 2, 3, 5]), np.array([2.0, 1])
@@ -125,8 +125,12 @@ def test_a_compiled_division_without_a_length_is_refused(backend: str) -> None:
             for found, right in zip(step(u.astype(dtype), v), np.polydiv(u.astype(dtype), v), strict=True):
                 np.testing.assert_allclose(found, right)
         for first in (0, np.inf, np.nan):
+            by = np.array([first, 1.0])
+            with np.errstate(all="ignore"):
+                for found, right in zip(np.polydiv(tn.tensor(u), by), np.polydiv(u, by), strict=True):
+                    np.testing.assert_array_equal(found, right)
             with pytest.raises(ValueError, match="the divisor begins with 0, or the quotient is not finite"):
-                step(u.astype(dtype), np.array([first, 1.0]))
+                step(u.astype(dtype), by)
 
 
 @pytest.mark.parametrize("part", [0, 1])
