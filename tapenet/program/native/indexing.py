@@ -131,8 +131,10 @@ class Indexing(Mover):
         common = np.broadcast_shapes(*(i.shape for i in index))
         arrays = [self.access(i) for i in index]
         steps = [aligned(i.shape, a.strides, common) or () for i, a in zip(index, arrays, strict=True)]
-        spread = aligned(other.shape, values.strides, where.shape(common))
-        assert spread is not None, (other.shape, where.shape(common))
+        named = where.shape(common)
+        more = max(other.ndim - len(named), 0)  # axes of length 1 in front of what is written, as NumPy allows them
+        spread = aligned(other.shape[more:], values.strides[more:], named)
+        assert spread is not None, (other.shape, named)
         first, last = where.before, where.before + len(common)
         first_element = sum(start * s for start, s in zip(where.starts, into.strides, strict=True))
         begin = offset(self.code, into.pointer, first_element, 1, into.dtype)

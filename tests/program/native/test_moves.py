@@ -108,7 +108,7 @@ TEMPLATES = [
 @pytest.mark.parametrize("template", TEMPLATES, ids=str)
 @pytest.mark.parametrize("shapes", [[(4,)] * 3, [(2, 1), (3,), ()], [(), (), ()]])
 def test_index_put_and_scatter_add(template: Any, shapes: Any) -> None:
-    """Repeated positions add up, or get the last of their values."""
+    """Repeated positions add up, or get the last of their values, which may have axes of length 1 in front."""
     domain = (3, 4, 5)
     count = sum(isinstance(t, Hole) for t in template)
     b = Build()
@@ -116,9 +116,13 @@ def test_index_put_and_scatter_add(template: Any, shapes: Any) -> None:
     index = [b.input(*s, dtype=np.int64) for s in shapes[:count]]
     found = b.emit("index", x, *index, template=template)
     put = b.emit("put", x, b.emit("negative", found), *index, template=template)
+    in_front = (1, 1) if found.ndim else ()  # NumPy assigns no array to a single number
+    deeper = b.emit(
+        "put", x, b.reshape(b.emit("negative", found), (*in_front, *found.shape)), *index, template=template
+    )
     added = b.emit("scatter_add", b.emit("add", found, found), *index, template=template, shape=domain)
     given = [R.integers(-3, 3, s) for s in shapes[:count]]
-    native(b, found, put, added, inputs=[array(*domain), *given])
+    native(b, found, put, deeper, added, inputs=[array(*domain), *given])
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
