@@ -76,7 +76,7 @@ class Reach:
             return
         self.found[id(value)] = value
         if isinstance(value, types.FunctionType):
-            if users(value.__globals__.get("__name__", "")):  # `exec` names no module
+            if users(str(value.__globals__.get("__name__"))):  # None of what `exec` makes: the user's own
                 self._function(value)
             elif "__wrapped__" in vars(value):
                 self._follow(vars(value)["__wrapped__"], words)

@@ -1,7 +1,7 @@
-"""Functions of a module that are equal but for numbers: one is compiled in place of all, and takes the numbers as arguments.
+"""Functions of a module that differ only in numbers: one function that takes these as arguments is compiled in their place.
 
-Kernels of a program are written for their shapes. Those of a network's levels or of its optimizer differ in lengths and
-strides alone. LLVM is told what these are multiples of, so that it needs no code for what vectors leave over.
+The kernels of a network's levels, or of its optimizer, differ only in lengths and strides. An argument is multiplied by the
+greatest common divisor of the numbers that it stands for, so that LLVM need not write code for what vectors leave over.
 """
 
 from __future__ import annotations
@@ -10,52 +10,59 @@ import math
 import re
 from collections.abc import Sequence
 
-#: A function that is part of no other: its name, its parameters and its attributes.
-_FUNCTION = re.compile(r"define internal void @(\w+)\((.*)\) (#[013]) \{")
-#: A number that a register may take the place of: lengths, strides, distances.
+#: The first line of a function that is part of no other: its name, its parameters and its attributes.
+APART = re.compile(r"define internal void @(\w+)\((.*)\) (#[013]) \{")
+#: What code with a loop has.
+LOOP = " = phi "
+#: A number that an argument may take the place of: a length, a stride, a distance.
 _NUMBER = re.compile(r"(\bi64 (?:%\w+, )?)(\d+)\b")
-#: Numbers that are arguments are multiples of it: of a loop of fewer turns much depends on their number.
+#: Only multiples of this become arguments: what LLVM makes of a shorter loop depends on how many turns it has.
 STEP = 8
 
 
 def merged(pieces: Sequence[str]) -> list[str]:
-    """A module's pieces, of which every second one is a function: with one function for all with loops that are equal but for
-    numbers, and in their place functions that call it and become part of their callers."""
+    """The pieces of a module, in which functions and the text between them alternate, with functions that have loops and differ
+    only in numbers merged. What remains of each calls the common one, and is copied into its callers."""
     alike: dict[tuple[str, ...], list[int]] = {}
     for i in range(1, len(pieces), 2):
         first, _, body = pieces[i].partition("\n")
-        found = _FUNCTION.fullmatch(first)
-        if found and " = phi " in body and "<i64" not in body:
+        found = APART.fullmatch(first)
+        if found and LOOP in body and "<i64" not in body:  # vectors of numbers, which are no arguments
             form = _NUMBER.sub(lambda number: number[0 if int(number[2]) % STEP else 1], body)
             alike.setdefault((*found.groups()[1:], form), []).append(i)
     made = [[piece] for piece in pieces]
     for which in alike.values():
         if len(which) > 1:
-            for i, functions in zip(which, _merge([pieces[i] for i in which]), strict=True):
-                made[i] = functions
+            common, *calls = _merge([pieces[i] for i in which])
+            for i, call in zip(which, calls, strict=True):
+                made[i] = [call]
+            made[which[0]][:0] = common, "\n\n"
     return [piece for several in made for piece in several]
 
 
-def _merge(functions: Sequence[str]) -> list[list[str]]:
-    """What is put in the place of each of some functions, the common one in front of the first."""
+def _merge(functions: Sequence[str]) -> list[str]:
+    """The common function, and for each of these one that calls it with its numbers."""
     heads, bodies = zip(*(function.split("\n", 1) for function in functions), strict=True)
-    numbers = [[int(number) for _, number in _NUMBER.findall(body)] for body in bodies]
-    places = list(zip(*numbers, strict=True))
-    names = {n: f"%n{i}" for i, n in enumerate(dict.fromkeys(n for n in places if len({*n}) > 1))}
-    steps = [math.gcd(*n) for n in names]
-    found = _FUNCTION.fullmatch(heads[0])
+    found = APART.fullmatch(heads[0])
     assert found is not None
     name, parameters, attributes = found.groups()
+
+    numbers = [[int(number) for _, number in _NUMBER.findall(body)] for body in bodies]
+    places = list(zip(*numbers, strict=True))  # at each place of the text the numbers of all functions
+    varied = [place for place in dict.fromkeys(places) if len({*place}) > 1]
+    steps = [math.gcd(*place) for place in varied]
+    registers = {place: f"%n{i}" for i, place in enumerate(varied)}
+
     at = iter(places)
-    label, _, body = _NUMBER.sub(lambda number: number[1] + names.get(next(at), number[2]), bodies[0]).partition("\n")
-    lines = [f"  {n} = mul nuw nsw i64 {n}.of, {step}" for n, step in zip(names.values(), steps, strict=True)]
-    taken = ", ".join([parameters, *(f"i64 {n}.of" for n in names.values())])
-    common = "\n".join([f"define internal void @{name}_any({taken}) {attributes} {{", label, *lines, body])
+    body = _NUMBER.sub(lambda number: number[1] + registers.get(next(at), number[2]), bodies[0])
+    label, _, rest = body.partition("\n")
+    products = [f"  {n} = mul nuw nsw i64 {n}.of, {step}" for n, step in zip(registers.values(), steps, strict=True)]
+    taken = ", ".join([parameters, *(f"i64 {n}.of" for n in registers.values())])
+    made = ["\n".join([f"define internal void @{name}_any({taken}) {attributes} {{", label, *products, rest])]
+
     given = parameters.replace("noalias ", "")
-    made = []
     for i, head in enumerate(heads):
-        values = ", ".join([given, *(f"i64 {n[i] // step}" for n, step in zip(names, steps, strict=True))])
-        called = head.removesuffix(f"{attributes} {{") + "#2 {"
-        made.append([f"{called}\n  call void @{name}_any({values})\n  ret void\n}}"])
-    made[0] = [common, "\n\n", *made[0]]
+        values = ", ".join([given, *(f"i64 {place[i] // step}" for place, step in zip(varied, steps, strict=True))])
+        copied = head.removesuffix(f"{attributes} {{") + "#2 {"
+        made.append(f"{copied}\n  call void @{name}_any({values})\n  ret void\n}}")
     return made

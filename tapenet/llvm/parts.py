@@ -6,18 +6,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tapenet.llvm.alike import merged
+from tapenet.llvm.alike import APART, LOOP, merged
 
 #: Lines of a part from which another is begun: some 50 ms of LLVM's time, of which a part by itself takes two or three.
 LINES = 600
-#: The first line of a function that is part of no other: it is called, never copied into its callers.
-_APART = re.compile(r"define internal (void @(\w+)\(.*\)) (#[013]) \{")
-#: That of one that becomes part of those that call it, or takes numbers, so that each part needs it.
+#: The first line of a function that becomes part of those that call it, or takes numbers, so that each part needs it.
 _COPIED = re.compile(r"define .*?@(\w+)\(.*\) (?:alwaysinline|noinline) .*\{")
 _DECLARED = re.compile(r"^declare [^\n]*?@([\w.]+)\([^\n]*$", re.MULTILINE)
 _NAME = re.compile(r"@([\w.]+)")
-#: What code with a loop has, and code that hands work to threads.
-_LOOP, _SHARES = " = phi ", "@tn_share"
+#: What code that hands work to threads calls.
+_SHARES = "@tn_share"
 #: A line of a module that computes with vectors of its own: all that LLVM is to do before it chooses instructions is to keep
 #: variables in registers and to tidy up. Its whole pipeline takes five to ten times as long, and the code is no faster (the
 #: kernels of a GPT's layers: 2.7 s of processor time in place of 1.1).
@@ -51,7 +49,7 @@ def parts(text: str) -> list[Part]:
     apart: dict[int, re.Match[str]] = {}
     for i, function in enumerate(pieces[1::2]):
         first = function[: function.index("\n")]
-        if found := _APART.fullmatch(first):
+        if found := APART.fullmatch(first):
             apart[2 * i + 1] = found
         elif found := _COPIED.fullmatch(first):
             copied[found[1]] = function
@@ -65,20 +63,21 @@ def parts(text: str) -> list[Part]:
     left: dict[str, int] = {}
 
     def move(i: int, functions: dict[str, str]) -> None:
-        signature, name, attributes = apart[i].groups()
+        name, parameters, attributes = apart[i].groups()
         functions[name] = pieces[i].replace("define internal ", "define ", 1)
-        declared[name] = f"declare {signature} {attributes}\n"
+        declared[name] = f"declare void @{name}({parameters}) {attributes}\n"
         pieces[i] = ""
 
     for i, found in apart.items():
-        # What needs another function of the module stays in the first part, and what only has threads run kernels.
-        only_calls = _SHARES in pieces[i] and _LOOP not in pieces[i]
-        if only_calls or any(
-            n != found[2] and n not in shared and not n.startswith("llvm.") for n in _NAME.findall(pieces[i])
-        ):
-            left[found[2]] = i
+        name, _, attributes = found.groups()
+        # What needs another function of the module stays in the first part; so does what only hands kernels to threads, which
+        # the quickest choice of instructions is enough for.
+        only_shares = _SHARES in pieces[i] and LOOP not in pieces[i]
+        others = (n for n in _NAME.findall(pieces[i]) if n != name and n not in shared and not n.startswith("llvm."))
+        if only_shares or any(others):
+            left[name] = i
             continue
-        own = found[3] == _OWN
+        own = attributes == _OWN
         if room[own] <= 0:
             current[own] = {}
             groups.append((OWN_VECTORS if own else AS_WRITTEN, current[own]))
@@ -92,7 +91,7 @@ def parts(text: str) -> list[Part]:
     if loops:
         groups.insert(0, (AS_WRITTEN, loops))
     rest = "".join(pieces)
-    made = [_part(AS_WRITTEN if _LOOP in rest else CALLS, [rest], (), copied, declared)]
+    made = [_part(AS_WRITTEN if LOOP in rest else CALLS, [rest], (), copied, declared)]
     return made + [_part(first, [*group.values()], tuple(group), shared, declared) for first, group in groups]
 
 
@@ -112,7 +111,7 @@ def _pieces(text: str) -> list[str]:
 
 def _with_loops(functions: Mapping[str, str], known: set[str]) -> list[str]:
     """Those with loops, and those that they need; none if they need others than these and what is known."""
-    found = [name for name, function in functions.items() if _LOOP in function]
+    found = [name for name, function in functions.items() if LOOP in function]
     for name in found:  # grows while it is walked over
         needed = {n for n in _NAME.findall(functions[name]) if n not in known and not n.startswith("llvm.")}
         if not needed <= functions.keys():

@@ -560,6 +560,7 @@ class _Pool:
 
     def __init__(self) -> None:
         threads = able()
+        # Its loops compute nothing: a search for vectors in them takes LLVM 60 ms, for which first calls wait.
         self.library = toolchain.build(OWN_VECTORS + _text(_TEXT if threads else _ALONE))
         at = self.library.address
         self.share = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 2)(at("tn_share"))

@@ -14,7 +14,7 @@ _NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.", "functools")
 
 def is_users(frame: FrameType) -> bool:
     """Whether a frame is neither tapenet's own nor of NumPy, SciPy or functools."""
-    return _is_users(frame.f_globals.get("__name__", ""))  # generated code has none
+    return _is_users(frame.f_globals.get("__name__", ""))  # code that `exec` runs may have none
 
 
 @functools.cache

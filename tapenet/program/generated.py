@@ -22,7 +22,7 @@ def function(name: str, text: str, known: Mapping[str, object], title: str, numb
     """
     filename = f"<{title} {next(_number)}>" if numbered else f"<{title}>"
     code = compile(text, filename, "exec")
-    space: dict[str, object] = {"__name__": __name__}  # whose it is: none of the user's
+    space: dict[str, object] = {"__name__": __name__}  # tapenet's own: a compiled function need not watch its globals
     space |= {n: known[n] for n in names_in(code) if n in known}
     exec(code, space)
     made = space[name]

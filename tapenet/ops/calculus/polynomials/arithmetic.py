@@ -256,7 +256,7 @@ def polydiv(u: Array, v: Array) -> tuple[Array, Array]:
     """Division with remainder.
 
     The remainder has no zeros in front, as NumPy does it: the values decide how long it is. Where the divisor begins with 0, or
-    the quotient is not finite, it is longer than the divisor, and holds nan; compiled that is a ValueError.
+    the quotient is not finite, it is as long as NumPy's, which may be longer than the divisor; compiled, that is a ValueError.
 
     Args:
         u: coefficients of the dividend, the highest power first.
@@ -270,6 +270,8 @@ def polydiv(u: Array, v: Array) -> tuple[Array, Array]:
     (Tensor([1.5 , 1.75]), Tensor([0.25]))
     """
     q, r = np.polydiv(u, v)
-    # NumPy drops leading zeros, but not those that rounding has made nonzero, as in float32. What is not finite there is none.
+    # NumPy drops leading zeros, but not what rounding leaves in their place, as in float32. What is not finite is no rounding.
     count = max(np.size(v) - 1, 1)
-    return q, r[-count:] if np.isfinite(r[:-count]).all() else r
+    if np.isfinite(r[:-count]).all():
+        r = r[-count:]
+    return q, r
