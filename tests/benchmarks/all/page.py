@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.benchmarks.all.suites import Suite, suites
-from tests.benchmarks.side_by_side.measure import ALONE, Result, best, medians
+from tests.benchmarks.side_by_side.measure import Result, best, medians
 from tests.benchmarks.side_by_side.report import LIBRARIES, microseconds, table
 
 PAGE = Path(__file__).parents[3] / "docs" / "benchmarks.md"
@@ -26,10 +26,10 @@ python -m tests.benchmarks.all
 
 Every candidate has a process of its own, pinned to as many cores as it has threads. Candidates take turns, round by round, and
 medians count; the numbers that they compute have to agree. The columns on the right are tapenet over the best of its peers,
-beside what is to be reached; **bold** is what missed it. "gain" is a step's time with one thread over that with more: in the
-same rounds if these had both, else by the table for one thread. Memory is that by which a fresh process grows from before the
-first step: at the worst moment of later steps, and after them ("kept"). What the same steps would take on other processors is
-on [a page of its own](scaling.md).
+beside what is to be reached; **bold** is what missed it. "gain" is a step's time with one thread over that with more: the
+median of quotients, each of two times taken one right after the other. Memory is that by which a fresh process grows from
+before the first step: at the worst moment of later steps, and after them ("kept"). What the same steps would take on other
+processors is on [a page of its own](scaling.md).
 
 ![Time over that of the fastest peer](images/benchmarks.svg)
 """
@@ -61,11 +61,10 @@ def _machine(where: Result) -> str:
 
 
 def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]], found: Result) -> Iterator[str]:
-    single = by_threads.get("1", {})
     for threads, results in sorted(by_threads.items()):
         mark = f"µs, {threads} thread{'s' * (threads != '1')}"
         rows = {name: r for name, r in results.items() if set(r["times"]) & set(_with_variants(suite, r))}
-        gains = {name: _gains(single.get(name), r) for name, r in rows.items()} if threads != "1" else {}
+        gains = {name: r.get("gains", {}) for name, r in rows.items()}
         if rows:
             yield _table(mark, suite, rows, lambda r: medians(r["times"]), microseconds, "ratios", gains)
             yield from _elsewhere(rows, found["machine"][threads]["cpu"])
@@ -122,14 +121,6 @@ def _table(
 
 def _quotient(q: Result) -> str:
     return f"{q['ratio']:.2f} ({q['at most']})" if q["met"] else f"**{q['ratio']:.2f}** ({q['at most']})"
-
-
-def _gains(single: Result | None, several: Result) -> Values:
-    """What more threads gain: over one thread in the same rounds or, of figures without these, in another run."""
-    after = medians(several["times"])
-    before = medians(single["times"]) if single and single.get("cpu") == several.get("cpu") else {}
-    before |= {c.removesuffix(ALONE): t for c, t in after.items() if c.endswith(ALONE)}
-    return {c: before[c] / after[c] for c in before if c in after}
 
 
 def _gain(gains: Values, candidate: str) -> str:

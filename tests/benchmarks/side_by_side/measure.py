@@ -34,6 +34,8 @@ Errors = dict[str, str]
 Bounds = Iterable[Bound]
 #: What is behind a candidate's name where it was measured on one of several threads.
 ALONE = " alone"
+#: How often in a turn. A machine that others share changes its speed: the times of a pair are of the same tenth of a second.
+PAIRS = 3
 
 
 class Plan(NamedTuple):
@@ -129,9 +131,11 @@ def steps(package: str, name: str, candidates: Iterable[str], plan: Plan, ranks:
                 try:
                     for step, n in calls[c].items():
                         key = f"{c} {step}".strip()
-                        times.setdefault(key, []).append(processes[c].ask("run", n, step))
-                        if cores() > 1 and not ranks and c.startswith("tapenet"):
-                            times.setdefault(key + ALONE, []).append(processes[c].ask("alone", n, step))
+                        paired = cores() > 1 and not ranks and c.startswith("tapenet")
+                        for _ in range(PAIRS if paired else 1):
+                            times.setdefault(key, []).append(processes[c].ask("run", n, step))
+                            if paired:
+                                times.setdefault(key + ALONE, []).append(processes[c].ask("alone", n, step))
                 except Failed as error:
                     errors[c] = str(error)
     return {c: found for c, found in times.items() if c.partition(" ")[0] not in errors}, errors
@@ -183,10 +187,16 @@ def ratios(bounds: Iterable[Bound], values: dict[str, float]) -> list[Result]:
 
 
 def result(workload: Workload, times: Times, errors: Errors) -> Result:
-    """What was measured, with the ratios asked for and what failed."""
+    """What was measured, with what threads gain, the ratios asked for and what failed."""
     summaries = {c: summary(t) for c, t in times.items()}
     found = ratios(workload.bounds, medians(summaries))
-    return {"title": workload.title, "times": summaries, "errors": errors, "ratios": found}
+    return {"title": workload.title, "times": summaries, "gains": gains(times), "errors": errors, "ratios": found}
+
+
+def gains(times: Times) -> dict[str, float]:
+    """The time of each candidate on one thread over that on several: the median of the pairs' quotients."""
+    pairs = {c: zip(times[c + ALONE], t, strict=True) for c, t in times.items() if c + ALONE in times}
+    return {c: statistics.median(alone / together for alone, together in of) for c, of in pairs.items()}
 
 
 def with_memory(
