@@ -25,7 +25,7 @@ from tapenet.program.native import launches, pieces
 IMAGES = 16
 #: Cycles of what a turn calls at least, and convolutions of a chain, these on average.
 LEAST, CONVOLUTIONS = pieces.PART, 2
-_CALLED = ("tapenet.ops.layers.convolution.", "tapenet.ops.layers.pooling.")
+_POOLING = "tapenet.ops.layers.pooling."
 _SUMS = ("reduce_add", "reduce_maximum", "reduce_minimum")
 
 
@@ -116,16 +116,13 @@ class _Chains:
         return i.name == "concatenate" and params["axis"] != 0
 
     def _call(self, i: Instruction) -> _Cut | None:
-        op, specs = i.params["op"], i.params["specs"]
-        if not op.module.startswith(_CALLED) or i.stays:
+        op, specs, images = i.params["op"], i.params["specs"], launches.images(i)
+        if i.stays or not (images or op.module.startswith(_POOLING)):  # as a convolution of one image
             return None
-        if images := launches.images(i):
-            args = [a in images for a in i.args]
-            sums = op.name.endswith("_weight_grad")
-        else:
-            args, sums = [self._batched(a, 3) for a in i.args], False
-            if not all(args) or not args:
-                return None
+        args = [a in images if images else self._batched(a, 3) for a in i.args]
+        if not images and not all(args):
+            return None
+        sums = op.name.endswith("_weight_grad")
         given = [r for r, spec in zip(i.results, specs, strict=True) if spec is not None]
         fits = all(self._batched(v, 3) for v in (*images, *([] if sums else given)))
         return _Cut(args, sums) if fits else None
@@ -277,8 +274,7 @@ class _Turn:
         return self.others.setdefault(value, Input(value.shape, value.dtype))
 
     def pays(self) -> bool:
-        """Whether threads are worth waking for it, and all ops in it have kernels for parts: nothing calls Python, and what was
-        taken for images is no weight of as many channels, with which an op fails here."""
+        """Whether threads are worth waking for it, and all ops in it have kernels for parts: nothing calls Python."""
         images = (v for v in (*self.slices.values(), *self.images) if v.ndim > 2)
         layouts = Layouts({v: ordered_strides(v.shape, (*range(1, v.ndim), 0)) for v in images})
         plans = [launches.record(i, i.args, layouts) for i in self.body.body if i.name == "call"]
