@@ -1,27 +1,24 @@
-"""The code of matrix products: loops for small ones, BLAS for the others."""
+"""The code of matrix products: in vectors of its own, by BLAS, or as loops."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from tapenet.kernels import linear, panels, products
 from tapenet.kernels.products import Product, arranged
 from tapenet.llvm import gemm, gemv, sharing, workers
 from tapenet.llvm.blas import GRAIN, Matrix, find, matrix
 from tapenet.llvm.emitter import llvm_type
-from tapenet.llvm.kernel import Array, Kernel
-from tapenet.llvm.kernel import Value as Register
+from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset, places
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Builder, Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides
-from tapenet.program.native import pieces
+from tapenet.program.native import pieces, product_tiles
 from tapenet.program.native.kernels import Function, moving
-from tapenet.program.native.pieces import called, either, given, launch, share
+from tapenet.program.native.pieces import called, given, launch, share
 from tapenet.program.native.writer import Family
 from tapenet.typing import DType, Shape
 
@@ -31,16 +28,6 @@ SMALL = 2048
 RESULT = 10
 #: Matrices from which a batch is cut into such.
 FEW = 4
-#: Rows of a piece at least, of a product in panels, which each piece packs for itself, and of another.
-PACKED, PLAIN = 128, 64
-#: A result of so many times as many rows as columns is cut into rows, another into columns first: what both threads read of
-#: a transformer block's 1,024 rows would come from the other's cache, at a fifth of the speed of their own.
-TALL = 2
-#: Rows first too where so many times as many rows as numbers are summed up: what reads the result, as the update of a weight
-#: reads its gradient, is cut along rows, and both threads read little.
-DEEP = 8
-#: Pieces that are enough without more work for them.
-ENOUGH = 8
 
 #: What code that computes by BLAS declares: its functions, and products in parts.
 _CALLS, _PARTS = ("declare void @tn_sge", "declare void @tn_dge"), "declare void @product_"
@@ -105,103 +92,6 @@ def as_sum(instruction: Instruction, args: Sequence[Value], scattered: Sequence[
     ]
     summed = builder.emit("reduce_add", builder.emit("multiply", *rows), axes=(result.ndim - 1,))
     return builder.reshape(summed, result.shape)
-
-
-def write(
-    instruction: Instruction,
-    layouts: Layouts,
-    buffer: Callable[[Value], Hashable],
-    space: Hashable | None,
-    name: Callable[[Function], str],
-) -> Function:
-    """The function of one product.
-
-    Args:
-        instruction, layouts, buffer: what it computes, and where that lies.
-        space: the buffer for the sums of parts, if it is cut along what it sums up.
-        name: adds a function to the module, and gives its name there.
-    """
-    (result,) = instruction.results
-    code = Kernel("product", result.dtype)
-    (a, a_shape, a_strides), (b, b_shape, b_strides) = operands(instruction, layouts)
-    pointers: dict[Hashable, str] = {}
-
-    def base(value: Value) -> str:
-        place = layouts[value]
-        pointer = pointers.setdefault(buffer(place.root), f"%b{len(pointers)}")
-        return offset(code, pointer, place.offset, 1, value.dtype)
-
-    left, right, out = base(a), base(b), base(result)
-    out_strides = layouts[result].strides
-    batch = result.shape[:-2]
-    n, m = result.shape[-2:]
-    k = a_shape[-1]
-    dtype = result.dtype
-    inner = a_strides[-2:], b_strides[-2:], out_strides[-2:]
-    vector = gemv.shape(n, m, k, *inner, dtype)
-    turned = None if vector else panels.side(n, m, k, *inner, dtype)
-    fits = turned is not None or gemm.fits(n, m, k, *inner, dtype)
-    own = vector is not None or fits
-    add = instruction.name == "dot_add"
-    if add:
-        copied = _begin(code, instruction, layouts, base, out)
-        own = own and not copied  # a copy is to become vectors
-    elif vector is None and not fits and multiply_adds(instruction) <= SMALL and layouts[result].root is result:
-        _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
-        return Function.of(code, pointers)
-
-    read = matrix(a_shape, a_strides), matrix(b_shape, b_strides), matrix(result.shape, out_strides)
-
-    def by_blas(at: Sequence[str], c: Matrix | None, add: bool = add) -> tuple[Product, Sequence[str]]:
-        assert read[0] is not None
-        assert read[1] is not None
-        assert c is not None
-        return arranged(Product(n, m, k, read[0], read[1], c, dtype, add), at)
-
-    def one(code: Kernel, at: Sequence[str], wanted: int) -> None:
-        """One product of two matrices, in as many pieces."""
-        if vector is not None:
-            gemv.write(code, vector, (at[0], at[1], at[2]), dtype, add=add)
-        elif fits:
-            matrices = [gemm.Matrix(p, *s) for p, s in zip(at, inner, strict=True)]
-            _own(code, (n, m, k), matrices, add, turned, wanted, name)
-        else:
-            _blocks(code, *by_blas(at, read[2]), wanted)
-
-    if space is not None and fits and own and vector is None and inner[2] in ((m, 1), (1, n)):
-        matrices = [gemm.Matrix(x, *s) for x, s in zip((left, right, out), inner, strict=True)]
-        _by_sums(code, (n, m, k), matrices, f"%b{len(pointers)}", add, turned, own_parts(instruction), name)
-        return Function.of(code, [*pointers, space], vectors=own)
-
-    few = _few_rows((n, m, k), inner, dtype) if vector is None and not fits and not add and not batch else None
-    if few is not None:
-        # Weights lie where the threads have updated them: less is read out of another's cache than in eager mode.
-        run, length, numbers = few
-        work = n * m * k
-        wanted = pieces.parts(code, run.most(length, work), run.few(length, work), run.rounds)
-        values = [*(f"ptr {x}" for x in (left, right, out)), *(f"i64 {x}" for x in numbers)]
-        launch(code, run, length, wanted, values, wakes=work >= sharing.WAKES)
-        return Function.of(code, pointers)
-
-    if space is not None and parts(instruction) > 1:
-        count, sums = parts(instruction), f"%b{len(pointers)}"
-        found, at = by_blas((left, right, sums), Matrix(False, m), False)
-        values = [*(f"ptr {p}" for p in at), f"i64 {n * m * dtype.itemsize}", *_numbers(found)]
-        launch(code, products.parts(found.kind, "sums"), k, count, values)
-        _add_up(code, (n, m), count, sums, Access(out, out_strides[-2:], dtype), add)
-        return Function.of(code, [*pointers, space])
-
-    outer = [a_strides[:-2], b_strides[:-2], out_strides[:-2]]
-    count = min(pieces_of(instruction), math.prod(batch))
-    if count < 2 or math.prod(batch) < FEW:
-        each = pieces_of(instruction) // math.prod(batch)
-        places(code, batch, (left, right, out), outer, lambda at: one(code, at, each), dtype)
-        return Function.of(code, pointers, vectors=own)
-
-    item, each = Kernel("products", dtype), -(-math.prod(batch) // count)
-    _some(item, batch, each, outer, lambda at: one(item, at, 1))
-    share(code, name(called(item, own)), [f"ptr {p}" for p in (left, right, out)], -(-math.prod(batch) // each))
-    return Function.of(code, pointers)
 
 
 def _some(
@@ -280,9 +170,35 @@ def own_parts(instruction: Instruction) -> int:
 
 
 class MatrixProduct(Family):
-    """Products of matrices."""
+    """Products of matrices.
+
+    Attributes:
+        at: the pointers to the two factors and to the result.
+        strides: theirs.
+        matrices: how they lie as BLAS reads them; None for what it cannot read.
+        inner: the strides of their matrices.
+        batch, lengths: how many products there are, and of which lengths n, m and k each is.
+        add: whether it is added to something.
+        vector, turned, fits: which code of its own there is for such matrices (`gemv.shape`, `panels.side`, `gemm.fits`).
+    """
 
     kind = "product"
+    code: Kernel
+
+    def __post_init__(self) -> None:
+        (result,) = self.instruction.results
+        (a, a_shape, a_strides), (b, b_shape, b_strides) = operands(self.instruction, self.layouts)
+        self.strides = a_strides, b_strides, self.layouts[result].strides
+        self.matrices = matrix(a_shape, a_strides), matrix(b_shape, b_strides), matrix(result.shape, self.strides[2])
+        self.inner = a_strides[-2:], b_strides[-2:], self.strides[2][-2:]
+        self.batch, self.dtype = result.shape[:-2], result.dtype
+        self.add = self.instruction.name == "dot_add"
+        n, m, k = self.lengths = result.shape[-2], result.shape[-1], a_shape[-1]
+        self.vector = gemv.shape(n, m, k, *self.inner, self.dtype)
+        self.turned = None if self.vector else panels.side(n, m, k, *self.inner, self.dtype)
+        self.fits = self.turned is not None or gemm.fits(n, m, k, *self.inner, self.dtype)
+        self.code = Kernel("product", self.dtype)
+        self.at = [self._base(v) for v in (a, b, result)]
 
     @classmethod
     def supports(cls, instruction: Instruction) -> bool:
@@ -305,7 +221,107 @@ class MatrixProduct(Family):
 
     def write(self) -> Function:
         """By BLAS, or in vectors or loops of its own."""
-        return write(self.instruction, self.layouts, self.buffer, self.workspace, self.name)
+        code, (n, m, k), count = self.code, self.lengths, math.prod(self.batch)
+        (result,) = self.instruction.results
+        own = self.vector is not None or self.fits
+        if self.add:
+            own = not self._begin() and own  # a copy is to become vectors
+        elif not own and multiply_adds(self.instruction) <= SMALL and self.layouts[result].root is result:
+            self._loops()
+            return self.done()
+        if self.workspace is not None and own and self.vector is None and self.inner[2] in ((m, 1), (1, n)):
+            sums, most = self.parameter(self.workspace), own_parts(self.instruction)
+            matrices = self._own(self.at)
+            product_tiles.write_sums(code, self.lengths, matrices, sums, self.add, self.turned, most, self.name)
+            return Function.of(code, self.pointers, vectors=True)
+        plain = self.vector is None and not self.fits and not self.add and not self.batch
+        if plain and (few := _few_rows(self.lengths, self.inner, self.dtype)) is not None:
+            # Weights lie where the threads have updated them: less is read out of another's cache than in eager mode.
+            run, length, numbers = few
+            work = n * m * k
+            wanted = pieces.parts(code, run.most(length, work), run.few(length, work), run.rounds)
+            values = [*(f"ptr {x}" for x in self.at), *(f"i64 {x}" for x in numbers)]
+            launch(code, run, length, wanted, values, wakes=work >= sharing.WAKES)
+            return self.done()
+        if self.workspace is not None and parts(self.instruction) > 1:
+            self._by_sums(parts(self.instruction))
+            return self.done()
+        outer = [s[:-2] for s in self.strides]
+        shares = min(pieces_of(self.instruction), count)
+        if shares < 2 or count < FEW:
+            each = pieces_of(self.instruction) // count
+            places(code, self.batch, self.at, outer, lambda at: self._one(code, at, each), self.dtype)
+            return Function.of(code, self.pointers, vectors=own)
+        item, each = Kernel("products", self.dtype), -(-count // shares)
+        _some(item, self.batch, each, outer, lambda at: self._one(item, at, 1))
+        share(code, self.name(called(item, own)), [f"ptr {p}" for p in self.at], -(-count // each))
+        return self.done()
+
+    def _base(self, value: Value) -> str:
+        place = self.layouts[value]
+        return offset(self.code, self.parameter(self.buffer(place.root)), place.offset, 1, value.dtype)
+
+    def _own(self, at: Sequence[str]) -> list[gemm.Matrix]:
+        """The matrices at these pointers, for code of its own."""
+        return [gemm.Matrix(p, *s) for p, s in zip(at, self.inner, strict=True)]
+
+    def _by_blas(self, at: Sequence[str], c: Matrix | None, add: bool) -> tuple[Product, Sequence[str]]:
+        """One product as BLAS computes it, with a result that lies so, and the pointers that it is given."""
+        a, b, _ = self.matrices
+        assert a is not None
+        assert b is not None
+        assert c is not None
+        return arranged(Product(*self.lengths, a, b, c, self.dtype, add), at)
+
+    def _one(self, code: Kernel, at: Sequence[str], wanted: int) -> None:
+        """One product of two matrices, in as many pieces."""
+        if self.vector is not None:
+            gemv.write(code, self.vector, (at[0], at[1], at[2]), self.dtype, add=self.add)
+        elif self.fits:
+            product_tiles.write(code, self.lengths, self._own(at), self.add, self.turned, wanted, self.name)
+        else:
+            _blocks(code, *self._by_blas(at, self.matrices[2], self.add), wanted)
+
+    def _by_sums(self, count: int) -> None:
+        """By BLAS, cut along what it sums up into so many parts."""
+        code, (n, m, k) = self.code, self.lengths
+        left, right, out = self.at
+        sums = self.parameter(self.workspace)
+        found, at = self._by_blas((left, right, sums), Matrix(False, m), False)
+        values = [*(f"ptr {p}" for p in at), f"i64 {n * m * self.dtype.itemsize}", *_numbers(found)]
+        launch(code, products.parts(found.kind, "sums"), k, count, values)
+        _add_up(code, (n, m), count, sums, Access(out, self.inner[2], self.dtype), self.add)
+
+    def _begin(self) -> bool:
+        """Bring what a product is added to to where the result is, unless it is there: whether it was not."""
+        c, out = self.instruction.args[0], self.at[2]
+        source = self._base(c)
+        if source == out:
+            return False
+        strides = self.layouts[c].strides
+        copy(self.code, c.shape, Access(source, strides, c.dtype), Access(out, self.strides[2], c.dtype))
+        return True
+
+    def _loops(self) -> None:
+        """The product as loops over rows, columns and what is summed."""
+        code, dtype, (left, right, out), (a, b, c) = self.code, self.dtype, self.at, self.strides
+        (result,) = self.instruction.results
+        t = llvm_type(dtype)
+        fill(code, out, result.size, identity("reduce_add", dtype), dtype)
+        accesses = [
+            Access(left, (*a[:-2], a[-2], 0, a[-1]), dtype),
+            Access(right, (*b[:-2], 0, b[-1], b[-2]), dtype),
+        ]
+
+        def body(at: list[Access]) -> list[str]:
+            x, y = (code.emit(f"load {t}, ptr {access.pointer}") for access in at)
+            return [code.emit(f"fmul contract {t} {x}, {y}")]
+
+        def add(code: Code, x: str, y: str) -> str:
+            return code.emit(f"fadd reassoc contract {t} {x}, {y}")
+
+        sums = Accumulator("reduce_add", Access(out, (*c, 0), dtype), add)
+        nest(code, (*self.batch, *self.lengths), accesses, body, [sums])
 
 
 def uses_blas(function: Function) -> bool:
@@ -316,178 +332,6 @@ def uses_blas(function: Function) -> bool:
 def in_blocks(function: Function) -> bool:
     """Whether a function shares out parts of products by BLAS among the threads of the pool."""
     return workers.able() and any(d.startswith(_PARTS) for d in function.declares)
-
-
-def _own(
-    code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matrix], add: bool, turned: bool | None,
-    wanted: int, name: Callable[[Function], str],
-) -> None:  # fmt: skip
-    """A product by code for its shape: in panels, as the transposed one with `turned`; by what lies there if that is None.
-    Its pieces are tiles of the result, in which numbers are what they would be in the whole."""
-    n, m, k = lengths
-    a, b, c = matrices
-    packed = turned is not None
-    if turned or (not packed and n > 1 and not (b.column == 1 and c.column == 1)):
-        n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
-    wide = gemm.across(n, code.dtype)
-    panes = -(-m // wide)
-    # Then all pieces read the whole of the smaller operand, not of the larger one.
-    rows_first = n >= TALL * m or n >= DEEP * k
-    across = min(wanted, panes)
-    down = _down(n, wanted // max(across, 1) if rows_first or across < ENOUGH else 1, PLAIN)
-    if wanted < 2 or (max(panes, n // PACKED) < 2 if packed else across * down < 2):
-        _tile(code, (n, m, k), [a, b, c], add, packed)
-        return
-    if packed:
-        item, numbers = _packed_tile((n, m, k), (a, b, c), add, code.dtype)
-        tall = gemm.tall(n, code.dtype)
-        code.declares.add(workers.declaration())
-        count = Register(code, code.emit(f"call i64 @tn_blocks(i64 {wanted})"), "i64")
-        axes = (-(-n // tall), n // PACKED), (panes, panes)
-        dealt = _dealt(code, count, axes if rows_first else axes[::-1])
-        (highs, downs), (broads, acrosses) = dealt if rows_first else dealt[::-1]
-        by_row, by_column = (acrosses.name, "1") if rows_first else ("1", downs.name)
-        sizes = [(highs * tall).name, (broads * wide).name, by_row, by_column, downs.name, acrosses.name]
-        sizes += map(str, numbers)
-        items = (downs * acrosses).name
-    else:
-        item = Kernel("tile", code.dtype)
-        *at, high, broad, inside = given(item, [*["ptr"] * 3, *["i64"] * 3])
-        # Pieces of the same rows follow each other, or those of the same columns: so many are `inside`.
-        outer, inner = (item.emit(f"{how} i64 %item, {inside}") for how in ("udiv", "urem"))
-        row, column = (
-            Register(item, item.emit(f"mul nuw nsw i64 {i}, {size}"), "i64")
-            for i, size in zip((outer, inner) if rows_first else (inner, outer), (high, broad), strict=True)
-        )
-        left, right, out = (gemm.Matrix(p, s.row, s.column) for p, s in zip(at, (a, b, c), strict=True))
-        left = left._replace(pointer=offset(item, left.pointer, row.name, a.row, code.dtype))
-        out = out._replace(pointer=offset(item, out.pointer, row.name, c.row, code.dtype))
-        rows, width = n // down, min(-(-panes // across) * wide, m)
-        across = -(-m // width)
-        right = right._replace(pointer=offset(item, right.pointer, column.name, 1, code.dtype))
-        out = out._replace(pointer=offset(item, out.pointer, column.name, 1, code.dtype))
-        last = m - (across - 1) * width
-        if last == width:
-            _tile(item, (rows, width, k), [left, right, out], add, False)
-        else:
-            either(
-                item,
-                (column < m - last).name,
-                lambda: _tile(item, (rows, width, k), [left, right, out], add, False),
-                lambda: _tile(item, (rows, last, k), [left, right, out], add, False),
-            )
-        sizes = [str(rows), str(width), str(across if rows_first else down)]
-        items = str(across * down)
-    share(
-        code,
-        name(called(item, vectors=True)),
-        [*(f"ptr {x.pointer}" for x in (a, b, c)), *(f"i64 {x}" for x in sizes)],
-        items,
-    )
-
-
-def _packed_tile(
-    lengths: tuple[int, int, int], matrices: tuple[gemm.Matrix, gemm.Matrix, gemm.Matrix], add: bool, dtype: DType
-) -> tuple[Kernel, list[int]]:  # fmt: skip
-    """Code that does a piece of a product in panels, and the integers that it is given last. All products with as many columns
-    left over behind whole panels share it: those of a GPT's layers take LLVM 0.2 s in place of 0.4.
-
-    A thread packs all its panels in one piece: the rows of the left operand are in the cache then."""
-    n, m, k = lengths
-    strides = [stride for x in matrices for stride in (x.row, x.column) if stride != 1]
-    item = Kernel("tile", dtype)
-    known = given(item, [*["ptr"] * 3, *["i64"] * (9 + len(strides))])
-    at, others = known[:3], iter(known[12:])
-    # How high and broad pieces are; of how many pieces each one's rows, and columns, are; and how many differ in these.
-    high, broad, by_row, by_column, downs, acrosses, rows, columns, depth = (
-        Register(item, x, "i64") for x in known[3:12]
-    )
-    number = Register(item, "%item", "i64")
-    row, column = (
-        i.op("urem", i.op("udiv", number, by), many) * size
-        for i, by, many, size in ((number, by_row, downs, high), (number, by_column, acrosses, broad))
-    )
-    left, right, out = (
-        gemm.Matrix(p, *(1 if stride == 1 else next(others) for stride in (x.row, x.column)))
-        for p, x in zip(at, matrices, strict=True)
-    )
-    left = left._replace(pointer=offset(item, left.pointer, row.name, left.row, dtype))
-    out = out._replace(pointer=offset(item, out.pointer, row.name, out.row, dtype))
-    some, end = rows - row, column + broad
-    within = column, (end < columns).where(end, columns)
-    tall, left_over = gemm.tall(n, dtype), m % gemm.across(n, dtype)
-    panels.write(
-        item, ((some < high).where(some, high).name, columns, depth.name), [left, right, out], add, columns=within,
-        rows=(tall, 2, 1) if n % tall % 2 else (tall, 2), left=left_over,
-    )  # fmt: skip
-    return item, [n, m, k, *map(int, strides)]
-
-
-def _by_sums(
-    code: Kernel, lengths: tuple[int, int, int], matrices: list[gemm.Matrix], sums: str, add: bool, turned: bool | None,
-    most: int, name: Callable[[Function], str],
-) -> None:  # fmt: skip
-    """A product by code for its shape, cut along what it sums up in as many parts as there are threads, `most` at most. The
-    first is where the result is, and the others are added to that."""
-    (n, m, k), (a, b, c), packed = lengths, matrices, turned is not None
-    if c.column != 1:
-        n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
-    code.declares.add(workers.declaration())
-    count = Register(code, code.emit(f"call i64 @tn_blocks(i64 {most})"), "i64")
-    item = Kernel("tile", code.dtype)
-    *at, own, each = given(item, [*["ptr"] * 4, "i64"])
-    part, deep = Register(item, "%item", "i64"), Register(item, each, "i64")
-    first = part * deep
-    rest = k - first
-    left = a._replace(pointer=offset(item, at[0], first.name, a.column, code.dtype))
-    right = b._replace(pointer=offset(item, at[1], first.name, b.row, code.dtype))
-    apart = Register(item, offset(item, own, (part - 1).name, n * m, code.dtype), "ptr")
-    there = part.eq(0)
-    out = c._replace(pointer=there.where(Register(item, at[2], "ptr"), apart).name)
-    _tile(item, (n, m, (rest < deep).where(rest, deep).name), [left, right, out], there.name if add else False, packed)
-    values = [*(f"ptr {x.pointer}" for x in (a, b, c)), f"ptr {sums}", f"i64 {panels.over(code.index(k), count).name}"]
-    share(code, name(called(item, vectors=True)), values, count.name)
-
-    item = Kernel("sums", code.dtype)
-    to, own, others = given(item, ["ptr", "ptr", "i64"])
-    size = -(-n * m // workers.EVEN)
-    begin = Register(item, "%item", "i64") * size
-    end = ((begin + size) < n * m).where(begin + size, item.index(n * m))
-    total, more = (Array(item, x, (1,), code.dtype) for x in (to, own))
-    for i in item.turns(Register(item, others, "i64")):
-        some = more.moved(i * (n * m))
-        for j in item.turns(end, begin):
-            total.store(total.load(j) + some.load(j), j)
-    adding = name(called(item))
-    for _ in code.turns((count > 1).where(code.index(1), 0)):
-        share(code, adding, [f"ptr {c.pointer}", f"ptr {sums}", f"i64 {(count - 1).name}"], workers.EVEN)
-
-
-def _dealt(code: Kernel, count: Register, axes: tuple[tuple[int, int], ...]) -> list[tuple[Register, Register]]:
-    """Deal two axes out to so many threads: the first to as many as it has parts for at most, the second to those left over.
-    Given are their grains and parts at most; of each come the grains of a part, and how many parts there are."""
-    found = []
-    for grains, most in axes:
-        parts = (count < max(most, 1)).where(count, max(most, 1))
-        each = panels.over(Register(code, str(grains), "i64"), parts)
-        found.append((each, panels.over(Register(code, str(grains), "i64"), each)))
-        count = panels.over(count, parts)
-    return found
-
-
-def _tile(
-    code: Kernel, lengths: tuple[int, int, int | str], matrices: list[gemm.Matrix], add: bool | str, packed: bool
-) -> None:  # fmt: skip
-    """Some rows and columns of a result."""
-    if packed:
-        panels.write(code, lengths, matrices, add)
-    else:
-        gemm.write(code, lengths, matrices, code.dtype, add)
-
-
-def _down(n: int, most: int, least: int) -> int:
-    """Into how many pieces of at least so many rows each these are cut."""
-    return max((d for d in range(1, most + 1) if n % d == 0 and n // d >= least), default=1)
 
 
 def _blocks(code: Code, p: Product, at: Sequence[str], wanted: int) -> None:
@@ -526,36 +370,3 @@ def _add_up(code: Code, shape: tuple[int, int], count: int, sums: str, out: Acce
         code.line(f"  store {t} {total.register}, ptr {place}")
 
     code.loop(shape[0] * shape[1], number)
-
-
-def _begin(code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str) -> bool:
-    """Bring what a product is added to to where the result is, unless it is there: whether it was not."""
-    c = instruction.args[0]
-    (result,) = instruction.results
-    source = base(c)
-    if source == out:
-        return False
-    copy(code, c.shape, Access(source, layouts[c].strides, c.dtype), Access(out, layouts[result].strides, c.dtype))
-    return True
-
-
-def _loops(
-    code: Code, lengths: Shape, left: str, a: Strides, right: str, b: Strides, out: str, c: Strides,
-    size: int, dtype: np.dtype,
-) -> None:  # fmt: skip
-    """The product as loops over rows, columns and what is summed."""
-    t = llvm_type(dtype)
-    fill(code, out, size, identity("reduce_add", dtype), dtype)
-    accesses = [
-        Access(left, (*a[:-2], a[-2], 0, a[-1]), dtype),
-        Access(right, (*b[:-2], 0, b[-1], b[-2]), dtype),
-    ]
-
-    def body(at: list[Access]) -> list[str]:
-        x, y = (code.emit(f"load {t}, ptr {access.pointer}") for access in at)
-        return [code.emit(f"fmul contract {t} {x}, {y}")]
-
-    def add(code: Code, x: str, y: str) -> str:
-        return code.emit(f"fadd reassoc contract {t} {x}, {y}")
-
-    nest(code, lengths, accesses, body, [Accumulator("reduce_add", Access(out, (*c, 0), dtype), add)])

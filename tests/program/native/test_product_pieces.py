@@ -19,7 +19,7 @@ from tapenet.kernels import linear
 from tapenet.llvm import gemm, sharing
 from tapenet.llvm.blas import find
 from tapenet.llvm.processor import Registers
-from tapenet.program.native import pieces, products
+from tapenet.program.native import pieces, product_tiles, products
 from tapenet.program.native.module import Module
 from tests.program.native.running import compiled
 
@@ -30,8 +30,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(pieces, "PART", 1)
     monkeypatch.setattr(sharing, "PART", 1)
     monkeypatch.setattr(sharing, "BYTE", 0)
-    monkeypatch.setattr(products, "PLAIN", 4)
-    monkeypatch.setattr(products, "PACKED", 8)
+    monkeypatch.setattr(product_tiles, "PLAIN", 4)
+    monkeypatch.setattr(product_tiles, "PACKED", 8)
     yield
     tn.set_num_threads(None)
     tn.deterministic(False)
