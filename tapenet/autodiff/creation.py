@@ -9,7 +9,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_device
+from tapenet.ops.arguments import check_device, check_unmasked
 from tapenet.ops.derived import array_like, holds_tensors
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import dtype_of, is_low, meet
@@ -97,6 +97,7 @@ def around(array: Array, shared: bool = False) -> Tensor:
 def _array(data: object, dtype: DTypeLike | None, copy: bool) -> Array:
     if isinstance(data, Tensor):
         data = data._data
+    check_unmasked(data)
     if isinstance(dtype, str):
         dtype = dtype_of(dtype)
     array = np.array(data, dtype=dtype, order="K") if copy else np.asarray(data, dtype=dtype)

@@ -20,7 +20,7 @@ from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import failures
-from tapenet.ops.arguments import PLAIN, answers, as_array, split, wrap
+from tapenet.ops.arguments import PLAIN, answers, as_array, check_unmasked, split, wrap
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
@@ -279,6 +279,8 @@ def _unwrap(value: object, grad: bool) -> tuple[Any, Any, bool]:
                 return refilled(value, data), None, True
             nodes.constants = _constants(data, nodes)
             return refilled(value, data), nodes, True
+    if type(value) not in PLAIN:
+        check_unmasked(value)
     return value, None, False
 
 

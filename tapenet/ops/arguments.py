@@ -40,6 +40,20 @@ def _is_list(value: object) -> bool:
     )
 
 
+def check_unmasked(value: object) -> None:
+    """Refuse a masked array: computed with as an array it would lose its mask in silence.
+
+    Raises:
+        TypeError: it is one.
+    """
+    ma = sys.modules.get("numpy.ma")  # not imported here: who has a masked array has imported it
+    if ma is not None and isinstance(value, ma.MaskedArray):
+        raise TypeError(
+            "a masked array would lose its mask: give its .data and its .mask, and compute with np.where or where=, or give "
+            "its .filled(value)"
+        )
+
+
 def answers(kind: type) -> bool:
     """Whether a type answers `__tapenet_op__`. SciPy's sparse arrays do, by what is loaded when the first one is met."""
     if str(kind.__module__).startswith("scipy.sparse"):

@@ -283,6 +283,8 @@ def test_unusual_arrays() -> None:
     assert f(True) == 2  # a Python number is part of the program
     with pytest.raises(TypeError, match=r"<lambda>: x is a MaskedArray, a masked array: give its \.data"):
         f(np.ma.masked_array([1.0, 2.0], [True, False]))
+    with pytest.raises(TypeError, match=r"x is a matrix, .* give np\.asarray of it, and write @"):
+        f(np.zeros((1, 2)).view(np.matrix))
     with pytest.raises(TypeError, match=r"<lambda>: x is a ndarray, an array of object: give numbers"):
         f(np.array([None]))
     with pytest.raises(TypeError, match=r"an array of datetime64"):

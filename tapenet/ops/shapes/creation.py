@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tapenet.ops.arguments import check_device
+from tapenet.ops.arguments import check_device, check_unmasked
 from tapenet.ops.derived import array_like, derived, holds_tensors, made
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
@@ -44,6 +44,7 @@ def laid_out(a: Array, order: Literal["C", "F"]) -> Array:
 def as_tensor(value: ArrayLike, dtype: DTypeLike | None, copy: bool | None) -> Array:
     """A value as a tensor in a dtype (None: its own), which shares memory with it unless `copy` is true."""
     if not holds_tensors(value):
+        check_unmasked(value)
         # NumPy checks whether a copy would be needed.
         found = np.array(value, None if dtype is None else dtype_of(dtype), copy=copy, order="K")
         return made(found, shared=found is value)
