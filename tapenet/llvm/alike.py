@@ -22,7 +22,7 @@ STEP = 8
 
 def merged(pieces: Sequence[str]) -> list[str]:
     """The pieces of a module, in which functions and the text between them alternate, with functions that have loops and differ
-    only in numbers merged. What remains of each calls the common one, and is copied into its callers."""
+    only in numbers merged. What remains of each calls the common one."""
     alike: dict[tuple[str, ...], list[int]] = {}
     for i in range(1, len(pieces), 2):
         first, _, body = pieces[i].partition("\n")
@@ -63,6 +63,5 @@ def _merge(functions: Sequence[str]) -> list[str]:
     given = parameters.replace("noalias ", "")
     for i, head in enumerate(heads):
         values = ", ".join([given, *(f"i64 {place[i] // step}" for place, step in zip(varied, steps, strict=True))])
-        copied = head.removesuffix(f"{attributes} {{") + "#2 {"
-        made.append(f"{copied}\n  call void @{name}_any({values})\n  ret void\n}}")
+        made.append(f"{head}\n  call void @{name}_any({values})\n  ret void\n}}")
     return made

@@ -189,3 +189,14 @@ def test_functions_that_are_equal_but_for_numbers_are_one(monkeypatch: pytest.Mo
     library = toolchain.build(text)
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("all"))(x.ctypes.data)
     np.testing.assert_array_equal(x, expected)
+
+
+def test_loops_that_call_merged_functions_keep_what_only_calls_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LINES", 12)
+    functions = "".join(looped(f"k{i}", length, 8) for i, length in enumerate((24, 40, 96)))
+    turns = looped("turns", 3, 1).replace("br label %L1\nL1", "call void @k0(ptr %b0)\n  br label %L1\nL1")
+    calls = "".join(f"  call void @{name}(ptr %a)\n" for name in ("k1", "k2", "turns"))
+    cut = parts.parts(f"{functions}{turns}define void @all(ptr %a) {{\n{calls}  ret void\n}}\n")
+    assert cut[0].text.startswith(parts.CALLS)
+    assert cut[1].text.startswith(parts.AS_WRITTEN)
+    assert {*cut[1].names} == {"turns", "k0"}
