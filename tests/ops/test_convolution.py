@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
+from tapenet import kernels
+from tapenet.ops.layers.convolution import spatial
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 
@@ -32,6 +34,16 @@ def _naive(x: Any, w: Any, b: Any) -> Any:
 def test_conv2d_is_its_definition() -> None:
     x, w, b = R.normal(size=(2, 3, 6, 5)), R.normal(size=(4, 3, 3, 2)), R.normal(size=4)
     close(tn.conv2d(x, w, b), _naive(x, w, b))
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_1x1_convolutions_need_no_windows(padding: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spatial, "_windows", None)
+    x, w, b = R.normal(size=(2, 6, 3, 1)), R.normal(size=(4, 3, 1, 1)), R.normal(size=4)
+    with kernels.switched(False):
+        agrees_with_torch(
+            lambda *a: tn.conv2d(*a, 1, padding, 1, 2), lambda *a: F.conv2d(*a, 1, padding, 1, 2), x, w, b
+        )
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ def _bordered(x: Array, plan: Plan) -> Array:
 
 def _columns(x: Array, plan: Plan) -> Array:
     """The windows of x in its border as columns: (groups, width, places)."""
+    x = _bordered(x, plan)
+    if plan.alone:  # each place is a column as it lies
+        return x.reshape(plan.groups, plan.width, -1)
     shape, strides = _windows(plan, x.strides)
     windows: Array = np.ndarray(shape, x.dtype, x, strides=strides)  # as_strided takes 5 us longer
     return windows.reshape(plan.groups, plan.width, -1)
@@ -64,7 +67,7 @@ def _conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
         return lowered.conv(x, weight, bias, p)
     found = kernel_dispatch.conv(_batch_last(x, p), weight, bias, p)
     if found is None:
-        found = np.matmul(weight.reshape(p.groups, -1, p.width), _columns(_bordered(x, p), p))
+        found = np.matmul(weight.reshape(p.groups, -1, p.width), _columns(x, p))
         if bias is not None:
             found += bias.reshape(p.groups, -1, 1)
         found = found.reshape(p.outs, *p.out, p.batch)
@@ -79,6 +82,8 @@ def _conv_input_grad(y: Array, weight: Array, p: Plan) -> Array:
         return _batch_first(found, p)
     rows = weight.reshape(p.groups, -1, p.width).swapaxes(1, 2)
     columns = np.matmul(rows, np.ascontiguousarray(_batch_last(y, p)).reshape(p.groups, p.outs // p.groups, -1))
+    if p.alone and not p.bordered:
+        return _batch_first(columns.reshape(p.channels, *p.out, p.batch), p)
     columns = columns.reshape(p.channels, *p.kernel, *p.out, p.batch)
     found = np.zeros((p.channels, *p.padded, p.batch), columns.dtype)
     for tap, reach in p.taps:
@@ -93,7 +98,7 @@ def _conv_weight_grad(x: Array, y: Array, shape: Ints, p: Plan) -> Array:
     found = kernel_dispatch.weight_grad(_batch_last(x, p), _batch_last(y, p), p)
     if found is not None:
         return found
-    columns = _columns(_bordered(x, p), p)
+    columns = _columns(x, p)
     flat = np.ascontiguousarray(_batch_last(y, p)).reshape(p.groups, p.outs // p.groups, -1)
     turned = columns.swapaxes(1, 2)
     found = (
