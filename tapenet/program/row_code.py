@@ -8,6 +8,7 @@ neighbouring rows.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -377,8 +378,9 @@ class RowCode(Code):
         """Results of one number per row, and what rows add to totals."""
         for value, pointer in zip(self.parts.outputs, self.out_pointers, strict=True):
             if value.size != self.rows.size:
+                place = self.emit(f"udiv i64 {at}, {self.rows.parts}") if self.rows.parts > 1 else at
                 self._load_row([value], at, row)
-                store(self, self._operand(value, {}), offset(self, pointer, at, 1, value.dtype), value.dtype)
+                store(self, self._operand(value, {}), offset(self, pointer, place, 1, value.dtype), value.dtype)
         for member in self.rows.sums:
             (arg,), (result,) = member.args, member.results
             if arg.size != self.rows.size:
@@ -737,6 +739,24 @@ class RowCode(Code):
             turns(0, "%segments")
         if totals or (work.added and self.copies > 1):
             self.loop(count, end)
+        if rows.parts > 1 and work.added:
+            self._join(work.added, count)
+
+    def _join(self, members: list[Instruction], count: str | int) -> None:
+        """Add up the parts of each row of a strip, and let each have the total."""
+        parts = self.rows.parts
+
+        def join(index: str) -> None:
+            for member in members:
+                (result,) = member.results
+                places = [self.emit(f"add nuw nsw i64 {self._product(index, parts)}, {i}") for i in range(parts)]
+                pointers = [self._places(result, place, self.copies) for place in places]
+                numbers = [load(self, first, result.dtype) for first, *_ in pointers]
+                total = functools.reduce(partial(combiner(member.name, result.dtype), self), numbers)
+                for pointer in itertools.chain.from_iterable(pointers):
+                    store(self, total, pointer, result.dtype)
+
+        self.loop(count // parts if isinstance(count, int) else self.emit(f"udiv i64 {count}, {parts}"), join)
 
     def _group(self, work: Pass) -> int:
         """How many segments behind each other are alike for what is loaded of one, or added up for one; 0 if there is nothing

@@ -42,6 +42,8 @@ CASES: dict[str, tuple[Callable[..., Any], Any, Any]] = {
     "rms alone": (lambda x, eps: tn.rms_norm(x, x.shape[-1], None, eps), (5, 20), ()),
     "batch": (batch_norm, (4, 3, 5, 5), (3, 3)),
     "batch alone": (batch_norm, (4, 3, 17), ()),
+    "batch of 2 x 2": (batch_norm, (29, 301, 2, 2), (301, 301)),
+    "batch of 4 x 4": (batch_norm, (30, 70, 4, 4), (70, 70)),
     "group": (group_norm(2), (3, 6, 5, 7), (6, 6)),
     "group alone": (group_norm(1), (21, 3, 4), ()),
     "group of many samples": (group_norm(3), (83, 6, 3), (6, 6)),

@@ -14,7 +14,7 @@ import tapenet as tn
 from tapenet.llvm import loops
 from tapenet.llvm.processor import Registers
 from tapenet.llvm.toolchain import Library
-from tapenet.program import numpy_code, row_code, row_kernels
+from tapenet.program import numpy_code, row_code, row_kernels, row_programs
 from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.native import entry
 from tapenet.program.passes import simplify
@@ -344,6 +344,24 @@ def test_columns_that_come_again_after_some_rows(
 @pytest.mark.parametrize("shape", [(6, 4, 12, 20), (40, 8, 30, 40)])
 def test_rows_longer_than_a_block(shape: tuple[int, ...], name: str, order: tuple[int, ...]) -> None:
     check_over_axes(name, shape, order, "f")
+
+
+@pytest.mark.parametrize("shape", [(64, 3, 4), (5, 301, 2), (7, 600, 2)])
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_parts_of_few_numbers_are_taken_side_by_side(
+    shape: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_programs, "MANY", 1)
+
+    def normalised(x: Any, w: Any) -> Any:
+        mean = np.mean(x, axis=(0, 2), keepdims=True)
+        return (x - mean) * w / (1 + np.max(x * w, axis=(0, 2), keepdims=True)), np.reshape(mean, -1)
+
+    arrays = [R.normal(size=shape).astype(dtype), R.uniform(1, 2, (shape[1], 1)).astype(dtype)]
+    made = program(normalised, arrays)
+    rows = by_rows(made)
+    assert (rows.across, rows.parts) == (True, shape[2])
+    held(made, arrays, RowKernel(made), dtype)
 
 
 def test_long_sums_of_rows_side_by_side_are_as_exact() -> None:
