@@ -1,19 +1,22 @@
-"""Max pooling in one pass: the largest element of each window and its place, and back.
+"""Max pooling in one pass: the largest element of each window and its place, and back. And average pooling.
 
 Arrays are (outer, depth, height, width, inner) in memory; windows cover the three axes in the middle.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.kernels.blocks import move
 from tapenet.kernels.blocks import turn as turned
+from tapenet.kernels.constants import lasting, zeros
 from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
@@ -71,6 +74,11 @@ class Shape(NamedTuple):
         )
 
     @property
+    def line(self) -> int:
+        """Places of a row with what windows see beside it."""
+        return max(self.covers[2], self.before[2] + self.x[2])
+
+    @property
     def within(self) -> tuple[int, int]:
         """From which window to which none reaches beyond a row."""
         before, step, count = self.before[2], self.stride[2], self.out[2]
@@ -81,14 +89,9 @@ class Shape(NamedTuple):
 
 def largest(x: np.ndarray, best: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """`best` and its place in the window (uint8); of equals the first, and nan is larger than all."""
-    lanes = registers().bytes // x.itemsize
-    if shape.inner == 1 and not shape.apart and shape.outer % lanes == 0 and math.prod(shape.x) <= SMALL:
-        rooms = (
-            math.prod(shape.x) * lanes * x.itemsize,
-            math.prod(shape.out) * lanes * x.itemsize,
-            math.prod(shape.out) * lanes,
-        )
-        _largest_of_several(shape, x.dtype.char)(shape.outer // lanes, _cost(shape), x, best, where, *rooms)
+    if lanes := _lanes(shape, x.itemsize):
+        run = _largest_of_several(shape, x.dtype.char)
+        run(shape.outer // lanes, _cost(shape), x, best, where, *_rooms(shape, lanes, x.itemsize))
         return
     rows = _by_rows(shape)
     _largest(shape, rows, x.dtype.char)(shape.out[1] if rows else shape.outer, _cost(shape), x, best, where)
@@ -97,8 +100,32 @@ def largest(x: np.ndarray, best: np.ndarray, where: np.ndarray, shape: Shape) ->
 def spread(found: np.ndarray, y: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window. Unless
     the shape `fills`, `found` begins with zeros where there is no window, windows overlap or reach beyond the input."""
+    if lanes := _lanes(shape, y.itemsize):
+        run = _spread_of_several(shape, y.dtype.char)
+        run(shape.outer // lanes, _cost(shape), found, y, where, *_rooms(shape, lanes, y.itemsize))
+        return
     rows = _by_rows(shape) and shape.apart
     _spread(shape, rows, y.dtype.char)(shape.out[1] if rows else shape.outer, _cost(shape), found, y, where)
+
+
+def average(x: np.ndarray, out: np.ndarray, shares: np.ndarray, shape: Shape) -> None:
+    """Write the sum of each window, times its share: one for all, or one for each window of a map. Shares stay as they are."""
+    line, width = shape.line * shape.inner * x.itemsize, shape.x[2] * shape.inner
+    run = _average(shape, shares.size > 1, x.dtype.char)
+    run(shape.outer, _cost(shape), x, out, lasting(shares), zeros(width, x.dtype), line)
+
+
+def _lanes(shape: Shape, itemsize: int) -> int:
+    """How many maps are taken at once, each a lane of vectors; 0 if they are taken one by one."""
+    lanes = registers().bytes // itemsize
+    small = shape.inner == 1 and not shape.apart and math.prod(shape.x) <= SMALL
+    return lanes if small and shape.outer % lanes == 0 else 0
+
+
+def _rooms(shape: Shape, lanes: int, itemsize: int) -> Ints:
+    """Bytes of that many maps, of a number and of a place for each window."""
+    windows = math.prod(shape.out) * lanes
+    return math.prod(shape.x) * lanes * itemsize, windows * itemsize, windows
 
 
 def _by_rows(shape: Shape) -> bool:
@@ -198,25 +225,9 @@ def _largest_of_several(shape: Shape, char: str) -> Shared:
 def _spread(shape: Shape, rows: bool, char: str) -> Shared:
     k = Kernel("spread", char)
     found, y, where = _arrays(k, shape)
-    zero = k.number(0.0)
 
     def turn(a: Value, at: tuple[Index, ...], edge: bool) -> None:
-        places = [_place(shape, at, tap, edge) for tap in shape.taps]
-
-        def put(i: int, b: Index, chosen: Value) -> None:
-            to = (a, *places[i][0], b)
-            part = chosen.where(y.load(a, *at, b), zero)
-            found.store(part if shape.apart else found.load(*to) + part, *to)
-
-        if all(inside is None for _, inside in places):
-            for b in _each(k, shape):
-                for i in range(len(places)):
-                    put(i, b, where.load(a, *at, b).eq(i))
-            return
-        for i, (_, inside) in enumerate(places):  # one by one: of places that may be equal LLVM makes no vectors
-            for _ in range(1) if inside is None else k.turns(inside.where(k.index(1), 0)):
-                for b in _each(k, shape):
-                    put(i, b, where.load(a, *at, b).eq(i))
+        _spread_at(k, shape, found.part(a), y.part(a), where.part(a), at, edge)
 
     def left_over(a: Value, d: Value, h: Value) -> None:
         """Zeros behind the windows of a row, and behind the last row."""
@@ -233,6 +244,100 @@ def _spread(shape: Shape, rows: bool, char: str) -> Shared:
             move(k, None, found.part(a, deep).shaped(1), (depth - deep) * height * width * shape.inner)
 
     _everywhere(k, shape, rows, turn, left_over if shape.fills else None)
+    return k.shared()
+
+
+def _spread_at(
+    k: Kernel, shape: Shape, found: Array, y: Array, where: Array, at: tuple[Index, ...], edge: bool
+) -> None:  # fmt: skip
+    """One window of a map."""
+    places, zero = [_place(shape, at, tap, edge) for tap in shape.taps], k.number(0.0)
+
+    def put(i: int, b: Index, chosen: Value) -> None:
+        to = (*places[i][0], b)
+        part = chosen.where(y.load(*at, b), zero)
+        found.store(part if shape.apart else found.load(*to) + part, *to)
+
+    if all(inside is None for _, inside in places):
+        for b in _each(k, shape):
+            for i in range(len(places)):
+                put(i, b, where.load(*at, b).eq(i))
+        return
+    for i, (_, inside) in enumerate(places):  # one by one: of places that may be equal LLVM makes no vectors
+        for _ in range(1) if inside is None else k.turns(inside.where(k.index(1), 0)):
+            for b in _each(k, shape):
+                put(i, b, where.load(*at, b).eq(i))
+
+
+@factory(128)
+def _spread_of_several(shape: Shape, char: str) -> Shared:
+    """As many maps at once as a vector has lanes, as in `_largest_of_several`."""
+    k = Kernel("spread_of_several", char)
+    found, y, where = _arrays(k, shape)
+    maps, given = k.scratch(*shape.x, k.lanes), k.scratch(*shape.out, k.lanes)
+    places = k.scratch(*shape.out, k.lanes, dtype=np.uint8)
+    begin, end = k.range()
+    several, number = shape._replace(inner=k.lanes), math.prod(shape.out)
+    for i in k.turns(end, begin):
+        first = i * k.lanes
+        turned(k, y.part(first), given, k.lanes, number)
+        seen, to = where.part(first).shaped(k.lanes, number), places.shaped(number, k.lanes)
+        for lane in k.turns(k.lanes):
+            for o in k.turns(number):
+                to.store(seen.load(lane, o), o, lane)
+        move(k, None, maps.shaped(1), math.prod(shape.x) * k.lanes)
+        for d in k.turns(shape.out[0]):
+            for h in k.turns(shape.out[1]):
+                for w in k.turns(shape.out[2]):
+                    _spread_at(k, several, maps, given, places, (d, h, w), True)
+        turned(k, maps, found.part(first), math.prod(shape.x), k.lanes)
+    return k.shared()
+
+
+@factory(128)
+def _average(shape: Shape, each: bool, char: str) -> Shared:
+    """The sums of columns of a row of windows, within borders, and of these those of each window; where windows are apart, at
+    once. Of rows beside the image zeros are read."""
+    k = Kernel("average", char)
+    n, width, step = shape.inner, shape.x[2] * shape.inner, shape.stride[2]
+    x = k.array(shape.outer, *shape.x[:2], width)
+    out = k.array(shape.outer, *shape.out[:2], shape.out[2] * n)
+    shares, nothing, line = k.array(*shape.out), k.array(width), k.scratch(1)
+    begin, end = k.range()
+    within, sums = shape._replace(before=(*shape.before[:2], 0)), line.moved(shape.before[2] * n)
+    rows, columns = [t for t in shape.taps if t[2] == 0], sorted({t[2] for t in shape.taps})
+    alone = shape.apart and shape.within == (0, shape.out[2])
+
+    def added(values: Iterable[Value]) -> Value:
+        return functools.reduce(operator.add, values)
+
+    def column(seen: list[Array], place: Index) -> Value:
+        return added(r.load(place) for r in seen)
+
+    def row(at: tuple[Index, ...], tap: Ints) -> Array:
+        (d, h, _), inside = _place(within, at[1:], tap, False)
+        seen = x.part(at[0], d, h)
+        if inside is not None:
+            either = inside.where(Value(k, seen.pointer, "ptr"), Value(k, nothing.pointer, "ptr"))
+            seen = Array(k, either.name, (1,), k.dtype)
+        return seen
+
+    if not alone:
+        for i in k.turns(shape.line * n):
+            line.store(k.number(0.0), i)
+    one = shares.load(0, 0, 0)
+    for a in k.turns(end, begin):
+        for d in k.turns(shape.out[0]):
+            for h in k.turns(shape.out[1]):
+                seen = [row((a, d, h, k.index(0)), tap) for tap in rows]
+                if not alone:
+                    for i in k.turns(width):
+                        sums.store(column(seen, i), i)
+                for w in k.turns(shape.out[2]):
+                    for b in _each(k, shape):
+                        places = [(w * step + t) * n + b for t in columns]
+                        total = added(column(seen, place) if alone else line.load(place) for place in places)
+                        out.store(total * (shares.load(d, h, w) if each else one), a, d, h, w * n + b)
     return k.shared()
 
 

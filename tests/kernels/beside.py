@@ -18,7 +18,7 @@ BOUNDS = {
     "formula": ("WORTH",),
     "layers.attention.kernel_dispatch": ("WORTH",),
     "layers.convolution.kernel_dispatch": ("WORTH",),
-    "layers.pooling.kernel_dispatch": ("WORTH",),
+    "layers.pooling.kernel_dispatch": ("WORTH", "APART"),
     "layers.quantized": ("WORTH", "WORTH_BACK"),
     "layers.recurrent.layers": ("WORTH",),
     "layers.recurrent.products": ("WORTH",),

@@ -12,7 +12,7 @@ import tapenet as tn
 from tapenet import kernels
 from tapenet.ops.layers.pooling import kernel_dispatch, maximum
 from tapenet.ops.layers.pooling.windows import windows_of
-from tests.kernels.beside import batch_last
+from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
 from tapenet.kernels import pooling
@@ -50,21 +50,49 @@ def test_same_as_numpy(pool: Any, shape: Any, options: Any, order: Any, dtype: s
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, batch_last])
+@pytest.mark.parametrize(
+    ("pool", "shape", "options"),
+    [
+        (tn.avg_pool2d, (5, 3, 8, 6), (2,)),
+        (tn.avg_pool2d, (5, 3, 9, 21), (3, 1, 1)),
+        (tn.avg_pool2d, (16, 3, 9, 8), (3, 1, 1, False, False)),
+        (tn.avg_pool2d, (2, 3, 10, 8), (3, 2, 1, True)),
+        (tn.avg_pool2d, (2, 3, 9, 8), ((3, 2), (1, 2), (1, 0), False, True, 5)),
+        (tn.avg_pool1d, (20, 2, 15), (4, 1, 2)),
+        (tn.avg_pool3d, (3, 2, 5, 6, 4), (3, 1, 1)),
+    ],
+)
+def test_averages_are_those_of_numpy(
+    pool: Any, shape: Any, options: Any, order: Any, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, calls = pooling.average, []
+    monkeypatch.setattr(pooling, "average", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    x = order(R.normal(size=shape))
+    agree(*both(lambda x: pool(x, *options), x, dtype=dtype), dtype, 1e-6 if dtype == "f" else 1e-14)
+    assert calls
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize(
     ("maps", "size", "options"), [((8, 6), (7, 9), (3, 2, 1, 1, False)), ((2, 8), (5, 4), (2, 1, 0, 2, False))]
 )
 def test_several_small_maps_at_once(
     maps: tuple[int, ...], size: tuple[int, ...], options: Any, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    made, calls = pooling._largest_of_several, []
-    monkeypatch.setattr(pooling, "_largest_of_several", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    calls = []
+    for name in ("_largest_of_several", "_spread_of_several"):
+        made = getattr(pooling, name)
+        monkeypatch.setattr(pooling, name, lambda *args, made=made: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
     x = R.integers(0, 12, (*maps, *size)).astype(dtype)
     x[..., 1, 1] = np.nan
-    found = []
+    windows, found = windows_of(x.shape, 2, *options), []
     for on in (True, False):
         with kernels.switched(on):
-            found.append(maximum._max_pool(x, windows_of(x.shape, 2, *options)))
-    assert len(calls) == 1
+            best, where = maximum._max_pool(x, windows)
+            y = np.arange(best.size).astype(dtype).reshape(best.shape)
+            found.append((best, where, maximum._max_pool_grad(y, where, windows)))
+    assert len(calls) == 2
     for mine, numpys in zip(*found, strict=True):
         np.testing.assert_array_equal(mine, numpys)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like
 from tapenet.ops.layers.convolution.geometry import Ints, Size
+from tapenet.ops.layers.pooling import kernel_dispatch
 from tapenet.ops.layers.pooling.maximum import max_pool1d, max_pool2d, max_pool3d
 from tapenet.ops.layers.pooling.windows import (
     LAST,
@@ -31,13 +32,10 @@ from tapenet.typing import Array, DType
 
 
 @functools.lru_cache(maxsize=1024)
-def _shares(
-    windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: DType
-) -> Array | np.generic:
+def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: DType) -> Array:
     """What to multiply the sum of each window by: 1 / the number of elements it counts, one number if all are equal."""
     if divisor_override is not None:
-        share: np.generic = dtype.type(1 / divisor_override)
-        return share
+        return np.asarray(1 / divisor_override, dtype)
     counts = np.ones((), int)
     for n, p, k, s, m in zip(windows.size, windows.padding, windows.kernel, windows.stride, windows.out, strict=True):
         starts = np.arange(m) * s - p
@@ -45,8 +43,7 @@ def _shares(
         counted = ends - starts if count_include_pad else np.minimum(ends, n) - np.maximum(starts, 0)
         counts = np.multiply.outer(counts, counted)
     if counts.min() == counts.max():
-        share = dtype.type(1 / int(counts.flat[0]))
-        return share
+        return np.asarray(1 / int(counts.flat[0]), dtype)
     return np.asarray(1 / counts, dtype)
 
 
@@ -68,6 +65,8 @@ def _avg_pool(x: Array, windows: Windows, count_include_pad: bool = True, diviso
     shares = _shares(windows, bool(count_include_pad), divisor_override, x.dtype)
     if windows.whole:
         total = np.sum(x, axis=tuple(range(-windows.axes, 0)), keepdims=True)
+    elif (found := kernel_dispatch.average(x, windows, shares)) is not None:
+        return found
     else:
         total = bordered(x, windows, 0)
         for parts in windows.parts:  # rows first: their elements lie side by side, and take 0.75 of the time
@@ -80,11 +79,14 @@ def _avg_pool_grad(
 ) -> Array:
     """Each element of y, times the share of its window, added to all elements of the window."""
     y = floats(y)
-    found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
+    shares = _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
     if windows.whole:
-        spread_out = np.empty_like(found, shape=windows.around(y, windows.size))
-        spread_out[...] = found
+        spread_out = np.empty_like(y, shape=windows.around(y, windows.size))
+        spread_out[...] = y * shares
         return spread_out
+    if (by_kernel := kernel_dispatch.average_grad(y, windows, shares)) is not None:
+        return by_kernel
+    found = y * shares
     lengths = list(found.shape)
     for axis in range(-1, -windows.axes - 1, -1):
         lengths[axis] = windows.padded[axis]
