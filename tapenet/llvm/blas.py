@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tapenet.llvm.emitter import Value, literal, llvm_type
+from tapenet.llvm.emitter import Value, literal, llvm_type, store
 from tapenet.locks import lock
 
 if TYPE_CHECKING:
     from tapenet.llvm.loops import Code
     from tapenet.typing import DType
 
-_FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm")
+_FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm", "ztrsm")
 #: How the functions are called in NumPy's own builds, in those of distributions, and on macOS; with the type of lengths.
 _NAMES = (
     ("scipy_cblas_{}64_", "i64"),
@@ -37,6 +37,8 @@ _COUNTS = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "sc
            "openblas_{}_num_threads")  # fmt: skip
 
 
+#: The letter of a function, by the character of a dtype.
+_LETTERS = {"f": "s", "d": "d", "D": "z"}
 #: The options of its functions: rows behind each other, a matrix as it lies, a transposed one.
 ROW_MAJOR, COLUMN_MAJOR, PLAIN, TRANSPOSED = 101, 102, 111, 112
 #: The same for triangles: what is on the left of a product; which one; and whether its diagonal is 1.
@@ -116,9 +118,15 @@ def call(code: Code, name: str, dtype: DType, options: Sequence[int], *arguments
             )
         elif isinstance(a, int):
             given.append(f"{found.integer} {a}")
+        elif isinstance(a, str):
+            given.append(f"ptr {a}")
+        elif dtype.kind == "c":  # by address
+            place = code.cell(dtype)
+            store(code, literal(a, dtype), place, dtype)
+            given.append(f"ptr {place}")
         else:
-            given.append(f"ptr {a}" if isinstance(a, str) else f"{llvm_type(dtype)} {literal(a, dtype)}")
-    symbol = f"tn_{'s' if dtype.itemsize == 4 else 'd'}{name}"
+            given.append(f"{llvm_type(dtype)} {literal(a, dtype)}")
+    symbol = f"tn_{_LETTERS[dtype.char]}{name}"
     code.declares.add(f"declare void @{symbol}({', '.join(text.split(' ')[0] for text in given)})")
     code.line(f"  call void @{symbol}({', '.join(given)})")
 

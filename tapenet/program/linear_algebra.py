@@ -18,7 +18,7 @@ from tapenet.program.batching import Lanes
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.low import real_of
 from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Results, Spec
-from tapenet.program.symbols import FUNCTIONS, CannotLower, Operand, Symbol, array_of, builder_of
+from tapenet.program.symbols import FUNCTIONS, CannotLower, Operand, Symbol, array_of, builder_of, elementwise
 from tapenet.typing import Array
 
 
@@ -113,7 +113,7 @@ ROWS: dict[str, Row] = {
     "eigh": Row(np.linalg.eigh, "a", _always("(m,m)->(m),(m,m)"), _upper("eigh"), _EIGEN, real=(0,)),
     "eigvalsh": Row(np.linalg.eigvalsh, "a", _always("(m,m)->(m)"), _upper("eigvalsh"), _EIGEN, real=(0,)),
     "inv": Row(np.linalg.inv, "a", _SQUARE, _loops("inv"), "Singular matrix"),
-    "lu_factor": Row(factors, "a", _always("(m,n)->(m,n),(k)"), _loops(), dtypes="d", package="scipy", pivots=True),
+    "lu_factor": Row(factors, "a", _always("(m,n)->(m,n),(k)"), _loops(), package="scipy", pivots=True),
     "matmul": Row(np.matmul, "a, b", _always("(m,l),(l,n)->(m,n)"), _loops("matmul"), dtypes="FD"),
     "qr": Row(
         np.linalg.qr,
@@ -130,7 +130,6 @@ ROWS: dict[str, Row] = {
         _always("(m,m),(m,n)->(m,n)"),
         _loops(),
         "Singular matrix: a 0 on the diagonal of a triangle",
-        dtypes="d",
         package="scipy",
     ),
     "svd": Row(
@@ -224,23 +223,29 @@ def _solve(a: Operand, b: Operand) -> Symbol:
 
 
 def solve_triangular(
-    a: Operand, b: Operand, lower: bool, transposed: bool, unit: bool = False, refuses: bool = True
+    a: Operand, b: Operand, lower: bool, trans: int, unit: bool = False, refuses: bool = True
 ) -> Symbol:
-    """`solved_triangle` of symbols; b may be a vector."""
+    """`solved_triangle` of symbols, with aᵀ for `trans` 1 and aᴴ for 2; b may be a vector."""
     b = array_of(builder_of(a, b), b)
     vector = b.ndim == 1
-    flags = {"lower": lower, "transposed": transposed, "unit": unit, "refuses": refuses}
-    (made,) = _emit("solve_triangular", a, b[:, None] if vector else b, **flags)
+    flags = {"lower": lower, "transposed": trans != 0, "unit": unit, "refuses": refuses}
+    right = b[:, None] if vector else b
+    (made,) = _emit("solve_triangular", a, _conjugated(right) if trans == 2 else right, **flags)
+    made = _conjugated(made) if trans == 2 else made
     return made[..., 0] if vector else made
+
+
+def _conjugated(x: Symbol) -> Symbol:
+    return elementwise(x.builder, "conjugate", x) if x.dtype.kind == "c" else x
 
 
 def lu_factor(a: Operand) -> tuple[Symbol, Symbol]:
     """`factors` of a symbol."""
     builder = builder_of(a)
     given = array_of(builder, a)
-    if given.dtype.char not in "fd" or not given.size:
+    if given.dtype.char not in "fdFD" or not given.size:
         raise CannotLower(f"factors of {given.dtype}, or without elements")
-    packed, pivots = builder.several("lu_factor", given.astype(np.float64).value)
+    packed, pivots = builder.several("lu_factor", given.astype(np.result_type(given.dtype, np.float64)).value)
     return Symbol(builder, packed).astype(given.dtype), Symbol(builder, pivots)
 
 

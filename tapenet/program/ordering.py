@@ -22,7 +22,7 @@ RUNS: dict[str, Callable[..., Array]] = {
 }  # fmt: skip
 #: What native code has loops for.
 _NUMBERS = frozenset("?bhilqBHILQfd")
-_SUMMED = _NUMBERS | frozenset("FD")
+_COMPLEX = _NUMBERS | frozenset("FD")
 _INDEX = np.dtype(np.intp)
 
 
@@ -107,7 +107,7 @@ def _running(name: str, a: Operand, axis: int | None = None, dtype: object = Non
         raise CannotLower(f"{name} with out=")
     if not array_of(builder_of(a), a).ndim and axis is not None:
         raise CannotLower(f"{name} of a number")
-    numbers = _SUMMED if name == "cumsum" else _NUMBERS
+    numbers = _COMPLEX if name in ("cumsum", "cumprod") else _NUMBERS
     a, axis = _line(a, axis, numbers)
     grown = RUNS[name](np.empty(0, a.dtype), dtype=dtype).dtype
     if grown.char not in numbers or grown.kind == "b":

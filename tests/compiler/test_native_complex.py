@@ -26,6 +26,7 @@ BODIES: dict[str, Callable[[Any], Any]] = {
     "conjugates and parts": lambda z: np.real(z.conj() * 2j) + np.imag(z.T[:2].T)[..., :1] * 1.5 + z.real * z.imag + 1j,
     "whole numbers": lambda z: z * np.arange(6),
     "sums": lambda z: np.sum(z, axis=0) + np.matmul(z.T, z)[0, 0] + z[1:].prod() + z.cumsum(0)[0] + z.cumsum(1)[1],
+    "running products": lambda z: z.cumprod(1)[1] + z[::-1].cumprod(0) + np.cumprod(z[:, ::2], 1)[:, :1],
     "transforms": lambda z: np.fft.ifft(np.fft.fft(z) * 2) + np.fft.rfft(np.abs(z))[:, :1],
 }
 

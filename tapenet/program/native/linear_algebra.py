@@ -23,6 +23,7 @@ from tapenet.typing import Shape
 _BYTE = np.dtype(np.int8)
 _WORD = np.dtype(np.int64)
 _PIVOT = np.dtype(np.int32)
+_FLOAT = np.dtype(np.float64)
 
 
 def loops(instruction: Instruction) -> list[InnerLoop] | None:
@@ -31,7 +32,7 @@ def loops(instruction: Instruction) -> list[InnerLoop] | None:
     if instruction.name == "solve_triangular":  # BLAS's
         return [] if blas.find() else None
     if instruction.name == "lu_factor":
-        return [] if lapack.getrf() else None
+        return [] if lapack.getrf(instruction.args[0].dtype.char) else None
     row = ROWS[instruction.name]
     try:
         module = importlib.import_module("numpy.linalg._umath_linalg")
@@ -161,10 +162,12 @@ class LinearAlgebra(Family):
         cells = [code.cell(_PIVOT) for _ in range(4)]
         for cell, number in zip(cells, (m, n, m, 0), strict=True):
             code.line(f"  store i32 {number}, ptr {cell}")
-        code.needs.add(lapack.GETRF)
+        symbol = lapack.getrf(dtype.char)
+        assert symbol is not None
+        code.needs.add(symbol)
         rows, width, apart, singular = cells
         arguments = rows, width, columns.pointer, apart, pivots, singular
-        code.line(f"  call void @{lapack.GETRF}({', '.join(f'ptr {a}' for a in arguments)})")
+        code.line(f"  call void @{symbol}({', '.join(f'ptr {a}' for a in arguments)})")
         copy(code, (m, n), columns, packed)
 
         def pivot(i: str) -> None:
@@ -184,8 +187,10 @@ class LinearAlgebra(Family):
         copy(code, (m, n), Access(at[1], steps[1], dtype), Access(at[2], steps[2], dtype))
 
         def look(i: str) -> None:
-            number = load(code, offset(code, at[0], i, sum(steps[0]), dtype), dtype)
-            none = code.emit(f"zext i1 {code.emit(f'fcmp oeq double {number}, 0.0')} to i64")
+            place = offset(code, at[0], i, sum(steps[0]), dtype)
+            parts = [load(code, offset(code, place, k, 1, _FLOAT), _FLOAT) for k in range(1 + (dtype.kind == "c"))]
+            zeros = [code.emit(f"zext i1 {code.emit(f'fcmp oeq double {part}, 0.0')} to i64") for part in parts]
+            none = zeros[0] if len(zeros) == 1 else code.emit(f"and i64 {zeros[0]}, {zeros[1]}")
             store(code, code.emit(f"or i64 {none}, {load(code, self.zero, _WORD)}"), self.zero, _WORD)
 
         code.loop(m, look)

@@ -7,14 +7,20 @@ from collections.abc import Callable
 import numpy as np
 
 from tapenet.llvm.emitter import llvm_type, load, store, supported
+from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import Access, copy, nest, offset
 from tapenet.llvm.sorting_functions import sorting_function
 from tapenet.program.ir import Instruction
 from tapenet.program.native import raising
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.writer import Family
+from tapenet.typing import DType
 
 _INDEX = np.dtype(np.int64)
+
+
+def _product(dtype: DType) -> InnerLoop | None:
+    return inner_loop(np.multiply, f"{dtype.char}{dtype.char}->{dtype.char}")
 
 
 class Ordering(Family):
@@ -24,9 +30,12 @@ class Ordering(Family):
 
     @classmethod
     def supports(cls, instruction: Instruction) -> bool:
-        if instruction.name not in ("sort", "argsort"):
-            return instruction.name == "cumsum" or all(supported(a.dtype) for a in instruction.args)
-        return sorting_function(instruction.name, instruction.params["kind"], instruction.args[0].dtype) is not None
+        name, dtype = instruction.name, instruction.args[0].dtype
+        if name in ("sort", "argsort"):
+            return sorting_function(name, instruction.params["kind"], dtype) is not None
+        if name == "cumprod" and dtype.kind == "c":
+            return _product(dtype) is not None
+        return name == "cumsum" or all(supported(a.dtype) for a in instruction.args)
 
     @classmethod
     def room(cls, instruction: Instruction) -> int:
@@ -135,7 +144,25 @@ class Ordering(Family):
 
         self.rows(row)
 
-    cumprod = cummax = cummin = cumsum
+    cummax = cummin = cumsum
+
+    def cumprod(self) -> None:
+        """Of complex numbers by NumPy's inner loop, which reads what it has written before."""
+        if self.x.dtype.kind != "c":
+            self.cumsum()
+            return
+        code, dtype, length = self.code, self.x.dtype, self.shape[self.instruction.params["axis"]]
+        loop = _product(dtype)
+        assert loop is not None
+
+        def row(x: Access, out: Access) -> None:
+            store(code, load(code, x.pointer, dtype), out.pointer, dtype)
+            if length > 1:
+                pointers = [out.pointer, *(offset(code, a.pointer, 1, a.strides[0], dtype) for a in (x, out))]
+                steps = [a.strides[0] * dtype.itemsize for a in (out, x, out)]
+                call(code, loop, pointers, [length - 1], steps)
+
+        self.rows(row)
 
     def combined(self, before: str, value: str) -> str:
         """What an element makes of what was before. Of equal extremes the last is taken, as by `maximum`; a nan stays."""

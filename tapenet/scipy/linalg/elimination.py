@@ -10,6 +10,7 @@ from tapenet.ops.functions import stand_for_primitive
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import op
 from tapenet.program import linear_algebra, symbol_loops
+from tapenet.program.low import real_of
 from tapenet.program.symbols import CannotLower
 from tapenet.scipy.linalg.definition import (
     LEADING,
@@ -75,12 +76,12 @@ def _factors_program(a: Any, check_finite: bool) -> tuple[Any, ...]:
 
 def _permuted_program(a: Any, check_finite: bool) -> tuple[Any, ...]:
     order, lower, upper = _factors_program(a, check_finite)
-    return lower[order], upper
+    return rows(lower, order), upper
 
 
 def _with_matrix_program(a: Any, check_finite: bool) -> tuple[Any, ...]:
     order, lower, upper = _factors_program(a, check_finite)
-    return (order[:, None] == np.arange(a.shape[-2])).astype(lower.dtype), lower, upper
+    return (order[..., None] == np.arange(a.shape[-2])).astype(real_of(lower.dtype)), lower, upper
 
 
 @op(
@@ -171,18 +172,22 @@ def lu(
 
 
 def _order_program(pivots: Any, count: int) -> Any:
-    """The order, of one matrix, by a loop over the exchanges."""
-    if pivots.ndim != 1:
-        raise CannotLower("pivots of stacks of matrices")
+    """By a loop over the exchanges."""
     places = np.arange(count)
+    stack = pivots.shape[:-1]
 
     def turn(carry: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
         (order,), (i, pivot) = carry, slices
-        moved = np.where(places == pivot, order[i], order)
-        return [np.where(places == i, order[pivot], moved)], []
+        chosen = places == pivot[..., None]
+        other = np.sum(np.where(chosen, order, 0), axis=-1, keepdims=True)
+        moved = np.where(chosen, np.take(order, i, axis=-1)[..., None], order)
+        return [np.where(places == i, other, moved)], []
 
-    length = pivots.shape[0]
-    (order,), _ = symbol_loops.loop(pivots.builder, turn, [places], [np.arange(length), pivots], length, False)
+    length = pivots.shape[-1]
+    xs = [np.arange(length), np.moveaxis(pivots, -1, 0)]
+    (order,), _ = symbol_loops.loop(
+        pivots.builder, turn, [np.broadcast_to(places, (*stack, count))], xs, length, False
+    )
     return order
 
 
@@ -266,10 +271,10 @@ def _lu_solve_program(lu: Any, piv: Any, b: Any, trans: int, check_finite: bool)
     lu, b = finite(lu, check_finite), finite(b, check_finite)
     order = order_of_pivots(piv, lu.shape[0])
     if trans:
-        b = linear_algebra.solve_triangular(lu, b, False, True, refuses=False)
-        return linear_algebra.solve_triangular(lu, b, True, True, True)[np.argsort(order)]
-    b = linear_algebra.solve_triangular(lu, b[order], True, False, True)
-    return linear_algebra.solve_triangular(lu, b, False, False, refuses=False)
+        b = linear_algebra.solve_triangular(lu, b, False, trans, refuses=False)
+        return linear_algebra.solve_triangular(lu, b, True, trans, True)[np.argsort(order)]
+    b = linear_algebra.solve_triangular(lu, b[order], True, 0, True)
+    return linear_algebra.solve_triangular(lu, b, False, 0, refuses=False)
 
 
 @op(

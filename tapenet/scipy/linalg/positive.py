@@ -129,8 +129,8 @@ def _cho_solve_rule(g: Array, out: Array, c: Array, b: Array, lower: bool) -> di
 
 def _cho_solve_program(c: Any, b: Any, lower: bool, check_finite: bool) -> Any:
     c, b = finite(c, check_finite), finite(b, check_finite)
-    half = solve_triangular(c, b, lower, not lower, refuses=False)
-    return solve_triangular(c, half, lower, lower, refuses=False)
+    half = solve_triangular(c, b, lower, 0 if lower else 2, refuses=False)
+    return solve_triangular(c, half, lower, 2 if lower else 0, refuses=False)
 
 
 @op(

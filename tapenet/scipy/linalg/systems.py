@@ -133,7 +133,7 @@ def _triangular_program(
     a: Operand, b: Operand, trans: int | str, lower: bool, unit_diagonal: bool, overwrite_b: bool, check_finite: bool
 ) -> Operand:
     a, b = finite(a, check_finite), finite(b, check_finite)
-    return linear_algebra.solve_triangular(a, b, lower, TRANS[trans] != 0, unit_diagonal)
+    return linear_algebra.solve_triangular(a, b, lower, TRANS[trans], unit_diagonal)
 
 
 @op(
