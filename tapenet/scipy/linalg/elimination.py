@@ -185,9 +185,7 @@ def _order_program(pivots: Any, count: int) -> Any:
 
     length = pivots.shape[-1]
     xs = [np.arange(length), np.moveaxis(pivots, -1, 0)]
-    (order,), _ = symbol_loops.loop(
-        pivots.builder, turn, [np.broadcast_to(places, (*stack, count))], xs, length, False
-    )
+    (order,), _ = symbol_loops.loop(pivots.builder, turn, [np.broadcast_to(places, (*stack, count))], xs, length, False)
     return order
 
 
