@@ -452,11 +452,8 @@ def test_triangular_factors(compiled: Compile, shape: tuple[int, ...], name: str
     linalg = pytest.importorskip("tapenet.scipy.linalg")
     options = {"order": {"p_indices": True}, "permuted": {"permute_l": True}}.get(name, {})
     f = partial(linalg.lu_factor if name == "lu_factor" else linalg.lu, **options)
-    if (
-        name == "lu_factor"
-        and len(shape) > 2
-        and not importlib.import_module("tapenet.scipy.linalg.definition").LEADING
-    ):
+    leading = importlib.import_module("tapenet.scipy.linalg.definition").LEADING
+    if name == "lu_factor" and len(shape) > 2 and not leading:
         pytest.skip("SciPy's takes stacks since 1.17")
 
     def loss(a: Any) -> Any:

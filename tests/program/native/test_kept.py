@@ -409,7 +409,6 @@ _READERS = {
         "keep_memory": "memory of results", "CDLL": "memory of results", "sys.platform": "memory of results",
     },
     "llvm.blas": {"find": "blas", "_library": "blas", "CDLL": "blas", "_limit": "when it runs"},
-    "llvm.lapack": {"getrf": "sources: SciPy's"},
     "llvm.processor": {
         "processor": "processor", "dots": "processor", "os.environ": "", "TAPENET_CPU": "processor",
         "OMP_NUM_THREADS": "processors", "cpu_count": "processors", "sched_getaffinity": "processors",
