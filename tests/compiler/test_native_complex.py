@@ -27,6 +27,9 @@ BODIES: dict[str, Callable[[Any], Any]] = {
     "whole numbers": lambda z: z * np.arange(6),
     "sums": lambda z: np.sum(z, axis=0) + np.matmul(z.T, z)[0, 0] + z[1:].prod() + z.cumsum(0)[0] + z.cumsum(1)[1],
     "running products": lambda z: z.cumprod(1)[1] + z[::-1].cumprod(0) + np.cumprod(z[:, ::2], 1)[:, :1],
+    "products that are 0 where a factor is": lambda z: (
+        safe_mul(z.T[:, :, None], z[0]) + safe_mul(z[0, 3], z[:, ::2])[0, 1]
+    ),
     "transforms": lambda z: np.fft.ifft(np.fft.fft(z) * 2) + np.fft.rfft(np.abs(z))[:, :1],
 }
 
@@ -73,6 +76,19 @@ def test_transforms_and_parts_are_numpys_without_python(compiled: Compile, name:
             assert found.dtype == right.dtype
             np.testing.assert_allclose(found, right, **near)
         assert not entry.usable() or not calls_python(step)
+
+
+@backends
+def test_running_products_have_gradients_without_python(compiled: Compile) -> None:
+    """With zeros among the factors, and what is infinite behind them."""
+    zs = Z[1:].copy()
+    zs[0, 1, 2:4] = 0, np.inf
+    whole = tn.grad(lambda zs: tn.scan(lambda c, z: (c + np.cumprod(z, 1).sum().real, None), np.float64(0), zs)[0])
+    step = compiled(whole)
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            np.testing.assert_allclose(step(zs), whole(zs), rtol=1e-12)
+    assert not calls_python(step)
 
 
 def test_identities_of_real_numbers_are_none_of_complex_ones() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tapenet.llvm.emitter import store
+from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import Access, identity, nest, offset, places
 from tapenet.program.ir import Instruction
@@ -28,6 +28,8 @@ def loop_of(instruction: Instruction) -> InnerLoop | None:
         kind = instruction.args[0].dtype.char
         return inner_loop(REDUCTIONS[instruction.name], f"{kind}{kind}->{kind}")
     ufunc = UFUNCS.get(instruction.name) or getattr(np, instruction.name, None)
+    if _chooses(instruction):
+        ufunc = np.multiply
     if instruction.kind != "elementwise" or not isinstance(ufunc, np.ufunc):
         return None
     if instruction.name == "power" and instruction.results[0].dtype.kind == "i":
@@ -44,6 +46,11 @@ def _behind(instruction: Instruction) -> bool:
 def _sums(instruction: Instruction) -> bool:
     """Whether it adds up or multiplies complex numbers."""
     return instruction.name in ("reduce_add", "reduce_multiply") and instruction.args[0].dtype.kind == "c"
+
+
+def _chooses(instruction: Instruction) -> bool:
+    """Whether it multiplies complex numbers where neither is 0."""
+    return instruction.name == "safe_mul" and instruction.results[0].dtype.kind == "c"
 
 
 class UfuncCall(Family):
@@ -85,7 +92,30 @@ class UfuncCall(Family):
             call(code, loop, at, lengths[-1:], [s[-1] for s in steps])
 
         places(code, lengths[:-1], pointers, [s[:-1] for s in steps], run)
+        if _chooses(instruction):
+            operands = zip((*instruction.args, result), pointers, strides, strict=True)
+            accesses = [Access(p, [step // v.dtype.itemsize for step in own], v.dtype) for v, p, own in operands]
+            nest(code, shape, accesses, self._choose)
         return self.done()
+
+    def _choose(self, at: Sequence[Access]) -> list[str]:
+        """A product becomes 0 where a factor is: infinity times 0 is nan."""
+        code, dtype = self.code, self.instruction.results[0].dtype
+        part = np.dtype(dtype.char.lower())
+        type = llvm_type(part)
+
+        def is_zero(factor: Access) -> str:
+            numbers = [load(code, offset(code, factor.pointer, i, 1, part), part) for i in range(2)]
+            real, imaginary = (code.emit(f"fcmp oeq {type} {number}, {literal(0, part)}") for number in numbers)
+            return code.emit(f"and i1 {real}, {imaginary}")
+
+        *factors, product = at
+        first, second = map(is_zero, factors)
+        either = code.emit(f"or i1 {first}, {second}")
+        whole, bits = load(code, product.pointer, dtype), llvm_type(dtype)
+        chosen = code.emit(f"select i1 {either}, {bits} {literal(0, dtype)}, {bits} {whole}")
+        store(code, chosen, product.pointer, dtype)
+        return []
 
 
 def merged(shape: Shape, strides: Sequence[Sequence[int]]) -> tuple[list[int], list[list[int]]]:
