@@ -24,9 +24,9 @@ _ANEW = (
 
 
 def explain(op: Op, values: tuple[object, ...], error: Exception, where: str = "") -> NoReturn:
-    """Raise a failed forward's error anew, with the op, its inputs, the module and a hint; one that names the public function
-    that failed (`named`) as it is."""
-    if _says_who(error):
+    """Raise a failed forward's error anew, with the op, its inputs, the module and a hint. One that names the public function
+    that failed (`named`), or whose text is an argument of the op, is raised as it is."""
+    if _says_who(error) or any(type(v) is str and v == str(error) for v in values):
         raise error
     text = f"{call_words(op, values)} failed{where}: {error}"
     if op.hint is not None:

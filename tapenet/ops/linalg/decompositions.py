@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.conditions import provided
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import (
+    Undetermined,
     gap_quotient,
     lengths,
     once,
     over_gaps,
-    provided,
+    provided_zero,
     rounding,
 )
 from tapenet.ops.linalg.matrices import adjoint, finite, on_diagonal
@@ -89,11 +91,11 @@ def _svd_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], full_matrices
         size = long
         if full_matrices:
             size = np.sum(long, axis=-1, keepdims=True)
-            beyond = provided(skew[..., k:, :k], skew[..., k:, k:], size, _FULL)
+            beyond = provided_zero(skew[..., k:, :k], skew[..., k:, k:], size, _FULL)
         else:
             beyond = g - np.matmul(basis, along)
         if gs is not None:
-            beyond = provided(beyond, np.where(s == 0, gs, 0), 0.0, _RANK)
+            beyond = provided(beyond, (s == 0) & (gs != 0), Undetermined, _RANK)
         quotient: Array = gap_quotient(beyond, s[..., None, :], size, 0.0, _RANK)
         if full_matrices:
             quotient = np.matmul(basis[..., k:], quotient)

@@ -8,21 +8,16 @@ of a gradient is lost in silence.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapenet.ops.batched_calls import aligned
-from tapenet.ops.derived import array_like, known
+from tapenet.ops.conditions import provided
+from tapenet.ops.derived import array_like
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 from tapenet.program import symbols
 from tapenet.typing import Array
-
-if TYPE_CHECKING:
-    from tapenet.typing import ArrayLike
 
 #: How many roundings of the parts that a difference was made of may be left in it where it should be 0.
 ROUNDINGS = 64
@@ -103,64 +98,17 @@ def _lower_gap_quotient(x: Array, gap: Array, size: Array | float, floor: float 
     return _quotient(x, checked, zero, closed)  # type: ignore[arg-type]  # a symbol, as all are
 
 
-def _provided_lanes(
-    batched: frozenset[str], value: Array, x: Array, size: Array | float, message: str, error: type[Exception]
-) -> object:
-    if "size" in batched:
-        size = aligned(size, np.ndim(x) - ("x" in batched))
-    return provided(value, x, size, message, error) if "value" in batched else NotImplemented
-
-
-@op(
-    nondiff=("x", "size"),
-    value=lambda g: g,
-    formula="value, provided that x is 0 but for rounding",
-    gradients="value: g",
-    vmap=_provided_lanes,
-    lower=lambda value, x, size, message, error: symbols.provided(value, ~_negligible(x, size), error, message),
-    samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
-)
-def provided(
-    value: Array, x: Array, size: Array | float = 0.0, message: str = "", error: type[Exception] = Undetermined
-) -> Array:
-    """`value` as it is, provided that `x` is 0 but for rounding: a condition for a gradient, or for a result, to exist.
-
-    Args:
-        value: an array of any shape.
-        x: what has to vanish; truth values are whether something is wrong.
-        size: the magnitude of the terms of which `x` is the sum.
-        message, error: what is raised.
+def provided_zero(value: Array, x: Array, size: Array | float, message: str) -> Array:
+    """`value` as it is, provided that `x`, a sum of terms of magnitude `size`, is 0 but for rounding.
 
     Raises:
-        LinAlgError, or another `error`: `x` does not vanish; with `message`.
-
-    >>> import numpy as np, tapenet as tn
-    >>> from tapenet.ops.linalg.degenerate import provided
-    >>> provided(tn.tensor([2.0]), np.zeros(3), 1.0)
-    Tensor([2.])
+        LinAlgError: it is not; with `message`.
     """
-    if not _negligible(x, size).all():
-        raise error(message)
-    return value
-
-
-def asked(value: Array, wrong: Callable[[Array], ArrayLike], error: type[Exception], message: str) -> Array:
-    """A value as it is, of which nothing is `wrong`: of one that is not known yet, while a step is captured, the program asks
-    that when it runs.
-
-    Raises:
-        `error`: with `message`.
-    """
-    numbers = known(value)
-    if numbers is None:
-        return provided(value, array_like(wrong(value)), 0.0, message, error)
-    if np.any(wrong(numbers)):
-        raise error(message)
-    return value
+    return provided(value, ~_negligible(x, size), Undetermined, message)
 
 
 def _apart_rule(g: Array, values: Array, floor: Array | float, message: str) -> Array:
-    return provided(g, np.where(equal(values, floor), 1, 0), 0.0, message)
+    return provided(g, equal(values, floor), Undetermined, message)
 
 
 def equal(values: Array, floor: Array | float) -> Array:
@@ -249,12 +197,13 @@ def over_gaps(
             f"{name}: the loss depends on the phases of complex vectors, which the matrix does not determine: there is no "
             "gradient. Use a function that is the same for all phases, such as one of the absolute values"
         )
-        x = provided(x, np.where(here, x - conjugate(x), 0), size, phase)
+        x = provided_zero(x, np.where(here, x - conjugate(x), 0), size, phase)
     if g_values is not None:
         for part in parts:
-            x = provided(x, np.where(closed, part, 0), size, message)
+            x = provided_zero(x, np.where(closed, part, 0), size, message)
         weight = np.abs(g_values)
-        x = provided(x, np.where(closed, weight[..., None, :] + weight[..., :, None], 0), 0.0, message)
+        wrong = closed & (weight[..., None, :] + weight[..., :, None] != 0)
+        x = provided(x, wrong, Undetermined, message)
     return gap_quotient(x, gap, size, floor, message)
 
 

@@ -6,15 +6,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.conditions import provided
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.linalg.degenerate import (
-    equal,
-    lengths,
-    once,
-    over_gaps,
-    provided,
-    rounding,
-)
+from tapenet.ops.linalg.degenerate import Undetermined, equal, lengths, once, over_gaps, rounding
 from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, on_diagonal
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
@@ -179,7 +173,7 @@ def _inverse(v: Array) -> Array:
     """The inverse of eigenvectors. The lengths of its rows say how much the eigenvalues move with the matrix."""
     inverse = np.linalg.inv(v)
     limit = 0.1 / float(np.finfo(v.dtype).eps)
-    return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0, 1), 0.0, _DEFECTIVE)
+    return provided(inverse, ~(lengths(adjoint(inverse)) < limit), Undetermined, _DEFECTIVE)
 
 
 def _eig_rule(g: tuple[Array | None, ...], out: tuple[Array, ...], a_dtype: DType, phases: bool) -> Array:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.conditions import provided
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.linalg.degenerate import apart, provided
+from tapenet.ops.linalg.degenerate import Undetermined, apart, provided_zero
 from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, transposed
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
@@ -126,7 +127,7 @@ def _qr_rule(g: Array, out: Array) -> Array:
         q1, q2, g2 = q[..., :k], q[..., k:], gq[..., k:]
         turned = np.matmul(adjoint(q2), g2)
         size = np.sqrt(np.sum(np.abs(g2) * np.abs(g2), axis=(-2, -1), keepdims=True))
-        gq = provided(gq[..., :k], turned - adjoint(turned), size, _COMPLETE)
+        gq = provided_zero(gq[..., :k], turned - adjoint(turned), size, _COMPLETE)
         q, gq = q1, gq - np.matmul(q2, np.matmul(adjoint(g2), q1))
         r, gr = r[..., :k, :], gr[..., :k, :]
     if columns > k:  # those right of the square are Qᴴ times the matrix
@@ -150,7 +151,7 @@ def _regular(r: Array, used: Array) -> Array:
     pivots = np.sum(np.abs(r) * np.eye(k, dtype=bool), axis=-1)
     least = k * float(np.finfo(r.dtype).eps) * np.max(pivots, axis=-1, keepdims=True)
     singular = ~np.all(pivots > least, axis=-1)
-    r = provided(r, np.where(singular & used, 1, 0), 0.0, _RANK)
+    r = provided(r, singular & used, Undetermined, _RANK)
     singular = np.expand_dims(singular, -1)
     r = apart(r, np.where(singular, 0, np.arange(2)), 0.0, _LATER)  # two values that are equal where it is singular
     return identity_where(np.expand_dims(singular, -1), r)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
+from tapenet.ops import conditions
 from tapenet.ops.derived import array_like, array_or_number, derived, is_tensor, known
-from tapenet.ops.linalg import degenerate
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.ranges import float_dtype
@@ -229,9 +229,9 @@ def _edges(name: str, a: Array, bins: ArrayLike | str, range: Range) -> Array:
         wrong = np.logical_not(np.isfinite(low) & np.isfinite(high) & np.less_equal(low, high))
         text = f"{name}: the range of the values falls, or is not finite"
         if ends[0] is None:
-            low = degenerate.provided(low, wrong, 0.0, text, ValueError)
+            low = conditions.provided(low, wrong, ValueError, text)
         else:
-            high = degenerate.provided(high, wrong, 0.0, text, ValueError)
+            high = conditions.provided(high, wrong, ValueError, text)
     if not (is_tensor(type(low)) or is_tensor(type(high))):
         return edges_of_bins(a, count, (low, high))
     if None in ends or ends[0] == ends[1]:

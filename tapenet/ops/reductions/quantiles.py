@@ -14,12 +14,12 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.batched_calls import from_the_end
+from tapenet.ops.conditions import checked
 from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.indexing.items import getitem
 from tapenet.ops.indexing.sorting import stable_order
-from tapenet.ops.linalg.degenerate import asked
 from tapenet.ops.op import Op, Rule, Scatter, op
 from tapenet.ops.registry import Sample, Samples, sample
 from tapenet.typing import Array, Axis
@@ -193,7 +193,7 @@ def _rules(scale: float, skips: bool) -> dict[str, Rule]:
         q = array_like(q)
         if type(q) is not np.ndarray:  # of a gradient alone the forward, which asks too, is not called in a program
             text = f"{'Quantiles' if scale == 1 else 'Percentiles'} must be in the range [0, {scale}]"
-            q = asked(q, lambda n: np.logical_not((n >= 0) & (n <= scale)), ValueError, text)
+            q = checked(q, lambda n: np.logical_not((n >= 0) & (n <= scale)), ValueError, text)
         return q / scale if scale != 1 else q
 
     def by_a(g: Array, out: Array, a: Array, q: Array, axis: Axis, method: str, weights: Array) -> Array | Scatter:

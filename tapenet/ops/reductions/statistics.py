@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapenet.ops.conditions import checked
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.linalg.degenerate import asked
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate, real, warn_of_none
 from tapenet.ops.reductions.sums import count
@@ -85,7 +85,7 @@ def average(
     weights = _weights_along(a, array_like(weights), axis)
     dtype = np.result_type(a.dtype, weights.dtype, *(["f8"] if a.dtype.kind in "biu" else []))
     total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
-    total = asked(total, lambda n: np.equal(n, 0), ZeroDivisionError, "average: the weights sum to 0")
+    total = checked(total, lambda n: np.equal(n, 0), ZeroDivisionError, "average: the weights sum to 0")
     a = a if a.dtype.kind in "fc" else a.astype(dtype)
     mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
     return (mean, np.ones_like(mean) * total) if returned else mean
@@ -115,10 +115,10 @@ def _checked(weights: Array, name: str, observations: int, dtype: DType) -> Arra
     weights = array_like(weights)
     if weights.shape != (observations,):
         raise RuntimeError(f"cov: {name} of shape {weights.shape} for {observations} observations")
-    weights = asked(weights, lambda n: np.less(n, 0), ValueError, f"cov: {name} cannot be negative")
+    weights = checked(weights, lambda n: np.less(n, 0), ValueError, f"cov: {name} cannot be negative")
     if name == "fweights" and weights.dtype.kind == "f":
         text = "cov: fweights count observations, so they are whole numbers; for others use aweights"
-        weights = asked(weights, lambda n: np.not_equal(n, np.rint(n)), TypeError, text)
+        weights = checked(weights, lambda n: np.not_equal(n, np.rint(n)), TypeError, text)
     return weights if weights.dtype == dtype else weights.astype(dtype)
 
 
@@ -253,7 +253,7 @@ def cov(
     if weights is None:
         warn_of_none(n - ddof)
         return array_like(np.squeeze(covariance(x, max(n - ddof, 0))))
-    total = asked(np.sum(weights), lambda n: np.equal(n, 0), ZeroDivisionError, "cov: the weights sum to 0")
+    total = checked(np.sum(weights), lambda n: np.equal(n, 0), ZeroDivisionError, "cov: the weights sum to 0")
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     freedom = total if ddof == 0 else total - ddof * lost
     warn_of_none(freedom)

@@ -14,9 +14,10 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.state import local
+from tapenet.ops.conditions import provided
 from tapenet.ops.derived import array_like, known
 from tapenet.ops.linalg import eigen
-from tapenet.ops.linalg.degenerate import provided
+from tapenet.ops.linalg.degenerate import Undetermined
 from tapenet.ops.linalg.matrices import transposed
 from tapenet.ops.op import Op, op
 from tapenet.program import symbol_loops, symbols
@@ -291,7 +292,8 @@ def _sqrtm_rule(g: Array, out: Array) -> Array:
     w = np.linalg.eigvals(out)
     least = np.min(np.abs(w[..., None, :] + w[..., :, None]), axis=(-2, -1), initial=np.inf)
     most = np.max(np.abs(w), axis=-1, initial=0)
-    root = provided(out, np.where(least > w.shape[-1] * float(np.finfo(out.dtype).eps) * most, 0, 1), 0.0, _SINGULAR)
+    wrong = ~(least > w.shape[-1] * float(np.finfo(out.dtype).eps) * most)
+    root = provided(out, wrong, Undetermined, _SINGULAR)
     return solve_sylvester(transposed(root), transposed(root), g)
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from tapenet.ops.conditions import provided
 from tapenet.ops.derived import array_like, known
 from tapenet.ops.linalg import decompositions, factorizations
-from tapenet.ops.linalg.degenerate import provided
+from tapenet.ops.linalg.degenerate import Undetermined
 from tapenet.ops.linalg.matrices import adjoint, transposed
 from tapenet.ops.op import op
 from tapenet.scipy.followed import followed
@@ -349,7 +350,7 @@ def _of_rank(name: str, basis: Array, s: Array, longest: int, rcond: float | Non
             f"{name}: the matrix has not full rank. Inside of tn.compile and tn.vmap it must have, as the shape of the "
             "result may not depend on values there"
         )
-        return provided(basis, np.where(small, 1, 0), 0.0, message), s.shape[-1]
+        return provided(basis, small, Undetermined, message), s.shape[-1]
     counts = np.sum(values > rcond * np.max(values, axis=-1, initial=0.0, keepdims=True), axis=-1)
     if counts.ndim and counts.min() != counts.max():
         raise ValueError(

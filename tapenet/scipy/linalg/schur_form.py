@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from tapenet.ops.linalg.degenerate import gap_quotient, provided
+from tapenet.ops.linalg.degenerate import gap_quotient, provided_zero
 from tapenet.ops.linalg.matrices import adjoint, on_diagonal, transposed
 from tapenet.ops.op import op
 from tapenet.scipy.linalg.definition import LEADING, library, over_stacks
@@ -112,7 +112,7 @@ def _form_gradient(by_t: Array, by_z: Array, t: Array, z: Array) -> Array:
     size = np.max(np.abs(by_turn), axis=(-2, -1), keepdims=True, initial=0) * t.shape[-1]
     if t.dtype.kind == "c":
         unit = np.eye(t.shape[-1], dtype=bool)
-        by_t = provided(by_t, np.where(unit, skew, 0), size, _PHASES.format("schur"))
+        by_t = provided_zero(by_t, np.where(unit, skew, 0), size, _PHASES.format("schur"))
     else:
         # A block of two rows is turned so that its diagonal is one number twice.
         pair = _pairs(t)
