@@ -450,10 +450,10 @@ def _prepared(program: Program, layouts: Layouts, body: bool, orders: Sequence[O
         if done is not None:
             return done
         family = families.of(now)
-        if family and (scattered := family.scattered(now, layouts)):
-            summed = products.as_sum(now, args, scattered, builder)
-            if summed is not None:
-                return summed
+        scattered = family.scattered(now, layouts) if family else []
+        if (other := products.elsewise(now, args, scattered, layouts, builder)) is not None:
+            return other
+        if scattered:
             new = list(args)
             for position in scattered:
                 new[position] = builder.emit("copy", args[position], row_major=True)

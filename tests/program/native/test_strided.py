@@ -122,6 +122,28 @@ def test_a_matrix_is_multiplied_where_it_lies(lies: str) -> None:
     assert not any(i.name == "copy" and i.args[0].shape in ((6, 8), (8, 6)) for i in made.module.program.body)
 
 
+@pytest.mark.parametrize("lies", ["reversed", "rows reversed", "both reversed", "columns reversed"])
+def test_a_matrix_in_reverse_is_multiplied_forwards(lies: str) -> None:
+    """By BLAS: what is turned round is the smaller factor, or the result."""
+    a, v, w = (R.normal(size=shape).astype(np.float32) for shape in ((16, 24), 24, (24, 3)))
+    both = lambda a: a[::-1, ::-1].copy()[::-1, ::-1]
+    ways = LYING | {"both reversed": both, "columns reversed": lambda a: both(a.T).T}
+
+    def products(x: Any, v: Any, w: Any) -> Any:
+        few = (x @ w, x.T @ w[:16], w[:16].T @ x, w.T @ x.T, np.tanh(x @ w[:, ::-1]))
+        return x @ v, v @ x.T, x.T @ v[:16], v[15::-1] @ x, *few
+
+    f, x = tn.compile(products), ways[lies](a)
+    f(x.T.copy().T if lies == "columns reversed" else a, v, w)
+    for _ in range(2):
+        for found, wanted in zip(f(x, v, w), products(a, v, w), strict=True):
+            np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-5, atol=1e-5)
+    runner = f.variants[-1].runner
+    (made,) = (other for other in runner._ways.values() if other is not runner)
+    names = [i.name for i in made.module.program.body if i.name == "reduce_add" or i.results[0].size == a.size]
+    assert not {"copy", "reduce_add"} & {*names}
+
+
 def test_what_shares_memory_with_a_parameter_that_is_written_is_copied() -> None:
     whole = np.arange(40, dtype=np.float32).reshape(4, 10)
     w = tn.tensor(np.zeros(3, np.float32), requires_grad=True)
