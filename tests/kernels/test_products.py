@@ -79,6 +79,19 @@ def test_few_rows(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "weight_grad" in taken
 
 
+def test_one_thread_alone_streams_whole_rows_of_weights() -> None:
+    kernel = importlib.import_module("tapenet.kernels.linear")
+    x, weight = R.normal(size=(4, 560)).astype("f"), R.normal(size=(560, 500)).astype("f")
+    found = []
+    for threads, blocks in ((1, 1), (2, 2), (5, 2)):
+        run, length, numbers = kernel._stream(4, 560, 500, x.dtype, threads)
+        assert (length, numbers[2]) == (blocks, 512 // blocks)
+        found.append(np.empty((4, 500), "f"))
+        run(length, 0, x, weight, found[-1], *numbers)
+        np.testing.assert_array_equal(found[-1], found[0])
+    np.testing.assert_allclose(found[0], x @ weight, 1e-4, 1e-4)
+
+
 def test_gradients_by_weights_of_one_row_are_outer_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of linear layers and of convolutions of one place, where there are enough."""
     kernel = importlib.import_module("tapenet.kernels.linear")
