@@ -77,6 +77,8 @@ def run(
     plain = not (on_tensors or layers or hooked or only is not None)
     grads.by_rows = plain or not (on_tensors or only is not None or any(layer.looks for layer in layers))
     step: PullStep = partial(_pull_on_tensors, create_graph) if on_tensors else _pull
+    if tape is not None and not create_graph and tape.reads_functions():
+        step = _read_rules().on_arrays(tape, step)
     for layer in reversed(layers):
         step = layer.pull(step)
     leaves: list[tuple[Node, Any]] = []
@@ -267,12 +269,17 @@ def _pull_on_tensors(create_graph: bool, node: Node, g: Array, grads: Gradients)
         state.rule = outer
     for n in wanted:
         grads.put(node, n, parents[n], joint_entry(node, found, n))
+    release(node, grads)
+
+
+def release(node: Node, grads: Gradients) -> None:
+    """Let go of what a node has saved, where the pass uses it up."""
     if grads.site is not None:
         node.released = grads.site
         for slot in node.saved_slots:
             setattr(node, slot, None)
-        if state.tape is not None:
-            state.tape.released(node)
+        if local.state.tape is not None:
+            local.state.tape.released(node)
 
 
 def _follows(residual: object) -> bool:
@@ -286,6 +293,12 @@ def _follows(residual: object) -> bool:
 def _called_rules() -> ModuleType:
     """What few programs need."""
     return import_module("tapenet.autodiff.called_rules")
+
+
+@cache
+def _read_rules() -> ModuleType:
+    """The same."""
+    return import_module("tapenet.autodiff.read_rules")
 
 
 def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:

@@ -24,6 +24,7 @@ from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.programs import program_op
+from tapenet.autodiff.recorded_functions import function_op
 from tapenet.autodiff.telling import tell
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.reach import Reach, users
@@ -180,6 +181,9 @@ class Lowering:
             return
         if node.op is program_op:
             self.values[node] = self._program(node, **call)
+            return
+        if node.op is function_op:
+            self.values[node] = tuple(inline(self.builder, call["program"], [self.given(v) for v in call["inputs"]]))
             return
         if node.op is attached_op and self.applies:
             self.values[node] = self._attached(node, **call)
@@ -357,7 +361,8 @@ class Lowering:
         return self.builder.emit("stop", value) if parent is None and is_inexact(value.dtype) else value
 
     def given(self, value: object) -> Value:
-        return array_of(self.builder, symbols(self.builder, self.resolve(value))).value
+        found = self.resolve(value)
+        return found if isinstance(found, Value) else array_of(self.builder, symbols(self.builder, found)).value
 
     def _written(self, states: Args, values: Sequence[Value]) -> None:
         """Note what became of the tensors that a body writes."""

@@ -19,7 +19,7 @@ from tapenet import kernels
 from tapenet.ops.derived import is_tensor
 from tapenet.ops.registry import is_own
 from tapenet.program import generated
-from tapenet.program.rehearsal import spared
+from tapenet.program.rehearsal import captures, spared
 
 #: Elements from which a fused kernel is quicker than NumPy's passes.
 WORTH = 2048
@@ -174,8 +174,8 @@ class Derived:
             key = None
         elif numbers:
             key = (key, *(read() for read in numbers))
-        # Kernels take arrays only; while a derivative is recorded these are tensors.
-        arrays = type(g) is np.ndarray or (several and not any(map(is_tensor, map(type, g))))
+        # Kernels take arrays only; while a derivative is recorded these are tensors. What is captured runs but once.
+        arrays = not captures() and (type(g) is np.ndarray or (several and not any(map(is_tensor, map(type, g)))))
         cache = self.kernels if arrays and key is not None and kernels.on() else self.plain
         variant = cache.get(key)
         if variant is None:

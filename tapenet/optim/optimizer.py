@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
@@ -24,8 +24,10 @@ from tapenet.autodiff.observe import epoch
 from tapenet.autodiff.observe.capture import Capture, capturing
 from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.observe.profile import SPAN
+from tapenet.autodiff.recorded_functions import called
 from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import MISSING, check_keywords
 from tapenet.ops.tracebacks import boundary
 from tapenet.optim.groups import (
@@ -48,7 +50,8 @@ from tapenet.optim.torch_import import is_torchs, translated
 from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_switches
 from tapenet.parameters import updaters
 from tapenet.parameters.named import Parameters, Position, named_parameters
-from tapenet.program.value_keys import Same
+from tapenet.program.ir import Program
+from tapenet.program.value_keys import Same, distinct
 from tapenet.typing import Array, StateDict
 
 #: Where parameters of a group are, of one dtype and next to each other.
@@ -532,6 +535,7 @@ class Optimizer(Hooked):
         recorded = _RecordedStep(self, updates)
         rule: Rule = self.rule  # on tensors
         capture.depend(self, recorded.fingerprint, again=True)
+        known: dict[Hashable, Program | None] = {}
         with no_grad():
             for group, segment, clock in updates:
                 capture.before(("clock", id(clock)), partial(setattr, clock, "value", clock.value))
@@ -540,7 +544,7 @@ class Optimizer(Hooked):
                 for slot in clock.slots:
                     if not slot.param.size:
                         continue
-                    new, state = call_rule(rule, slot.param, slot.param._held_grad(), slot.state, scalars)
+                    new, state = _recorded_call(capture, known, rule, slot, scalars)
                     check_shapes(rule, slot.param, slot.state, new, state)
                     for name, value in state.items():
                         slot.state[name]._write(value, self._writer)
@@ -706,6 +710,30 @@ def takes_options(init: Callable[..., None]) -> Callable[..., None]:
         Optimizer.__init__(**bound.arguments)
 
     return __init__
+
+
+def _recorded_call(
+    capture: Capture, known: dict[Hashable, Program | None], rule: Rule, slot: Slot, scalars: Scalars
+) -> Updated:
+    """What a rule gives for a parameter, recorded as one node where it can be: of AdamW it is 14. `known` is what was read of
+    the rule before."""
+    param, g = slot.param, slot.param._held_grad()
+    if not is_own(rule):  # it may read arrays beside its arguments, which a program is to read at each call
+        return call_rule(rule, param, g, slot.state, scalars)
+    states = list(slot.state)
+    numbers = [name for name, value in scalars.items() if isinstance(value, Tensor)]
+    constants = {name: value for name, value in scalars.items() if name not in numbers}
+
+    def run(p: Array, g: Array, *others: Array) -> list[Array]:
+        count = len(states)
+        s = dict(zip(numbers, others[count:], strict=True)) | constants
+        new, kept = call_rule(rule, p, g, dict(zip(states, others[:count], strict=True)), s)
+        return [new, *(kept[name] for name in states)]
+
+    given = [param, g, *slot.state.values(), *(scalars[name] for name in numbers)]
+    key = tuple(states), tuple(numbers), distinct(constants)
+    new, *kept = called(capture, "update", known, key, run, given)
+    return new, dict(zip(states, kept, strict=True))
 
 
 #: A part of a captured step: parameters that share a clock, where they are, and their group.

@@ -25,10 +25,15 @@ def captured() -> Iterator[None]:
         state.captures = before
 
 
+def captures() -> bool:
+    """Whether what this thread runs is run by a program from then on."""
+    return state.captures
+
+
 def spared(work: int) -> bool:
     """Whether so much work, in elements or in thousands of multiply-adds, is not worth a kernel of eager mode's alone, since it
     is captured but once. A kernel takes 15 ms to write and load and 100 to compile, NumPy a few ms more for the work."""
-    return state.captures and work <= 1 << 19
+    return captures() and work <= 1 << 19
 
 
 def rehearse(run: Callable[[], object]) -> None:

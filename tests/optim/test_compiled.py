@@ -32,3 +32,29 @@ def test_compiled_steps_go_as_eager_ones(make: Callable[[Any], optim.Optimizer],
     assert_same([opts[1]], [opts[0]], compiled, eager, rtol=1e-8)
     # The biases, which Muon does not take, have a gradient of the step before from the second step on.
     assert len(step.variants) == (2 if isinstance(opts[0], optim.Muon) else 1)
+
+
+def test_an_array_that_a_rule_of_the_users_reads_is_read_at_each_call() -> None:
+    scale, runs = np.ones(2), []
+
+    class Scaled(optim.Optimizer):
+        @staticmethod
+        def rule(p: Any, g: Any, state: Any, s: Any) -> Any:
+            runs.append(p)
+            return p - s["lr"] * (g * scale), {}
+
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    opt = Scaled([w], lr=1.0)
+
+    @tn.compile
+    def step() -> Any:
+        opt.zero_grad()
+        w.sum().backward()
+        opt.step()
+        return w * 1
+
+    before = len(runs)
+    np.testing.assert_array_equal(step(), [0.0, 1.0])
+    assert len(runs) == before + 1  # it may do more than to compute
+    scale *= 10
+    np.testing.assert_array_equal(step(), [-10.0, -9.0])

@@ -29,6 +29,7 @@ from tapenet.ops.random import Saved
 from tapenet.ops.registry import is_own
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.arguments import elements, mapped
+from tapenet.program.ir import Program
 from tapenet.program.rehearsal import begun, rehearse
 from tapenet.typing import Array, Shape
 
@@ -63,6 +64,7 @@ class Capture(Tape):
         gone: what stands for values of which a capture lets go, by node: calls keep none that were made in the step, but those
             that a gradient is still computed of, since lowering asks for what is from outside alone. Empty where values stay.
         values: what was in the arrays that calls were given.
+        rules: gradient rules as programs, by what is alike of their calls; None for one that cannot be read as a whole.
         line: the user's line that runs, where it is known: while gradients are computed that of the backward pass; "" where
             nodes know no lines.
     """
@@ -80,6 +82,7 @@ class Capture(Tape):
         self.runs_next = self.sketches = False
         self.writing: Writing | None = None
         self.values = Values(self.nodes)
+        self.rules: dict[Hashable, Program | None] = {}
         self.line: str | None = None if compiles else ""
         #: `gone` of all nodes whose results share no memory with what is from outside; None where values stay.
         self._own: dict[Node | None, Traced] | None = {} if compiles else None
@@ -137,6 +140,10 @@ class Capture(Tape):
     def quick(self, op: Op) -> Callable[..., object] | None:
         return None if self.sketches else functools.partial(captured, self)
 
+    def reads_functions(self) -> bool:
+        """Whether a function may be one node: a whole step is compiled, and nobody else looks at the calls in it."""
+        return self._own is not None and self.gone is self._own and not self.sketches and len(local.state.layers) == 1
+
     def user_line(self) -> str:
         """The user's line that runs; "" where nodes know none."""
         return user_line() if self.line is None else self.line
@@ -186,7 +193,10 @@ class Capture(Tape):
             return self.gone.get(value.node, value) if isinstance(value, Traced) else value
 
         for name, value in node.call.items():
-            if isinstance(value, (tuple, list)) and name not in kept:
+            if type(value) is Traced:
+                if name not in kept:
+                    node.call[name] = less(value)
+            elif isinstance(value, (tuple, list)) and name not in kept:
                 node.call[name] = mapped(less, value, Traced)
 
     def released(self, node: Node) -> None:
