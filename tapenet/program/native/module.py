@@ -434,6 +434,8 @@ def _prepared(program: Program, layouts: Layouts, body: bool, orders: Sequence[O
     writes to it. `orders` as for `Module`."""
 
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
+        if instruction.kind == "elementwise" and not body:
+            return None  # it reads any strides
         if shared := {v for v in launches.images(instruction) if readers[v] > 1}:
             for old, given in zip(instruction.args, args, strict=True):
                 if old in shared and given not in copies:

@@ -39,12 +39,17 @@ LIGHT = 14
 #: Instructions behind each other that are computed again, at most; arrays that they read.
 DEEP, READ = 3, 2
 
+#: Kinds of instructions behind which another stage begins.
+_DIVIDE = frozenset({"product", "call", "control"})
+
 #: Of a value that is computed again: those of its operands that are too, and how.
 Plan = dict[Value, "Plan"]
 
 
 def run(program: Program) -> Program:
     """Compute again, for each reader in a later stage, what can be computed from what is there at that time."""
+    if not any(instruction.kind in _DIVIDE for instruction in program.body):
+        return program  # there is one stage
     found = _Recomputed(program)
     if not found.again:
         return program
@@ -95,7 +100,7 @@ class _Recomputed:
         stage = 0
         for instruction in program.body:
             self.stages[instruction] = stage
-            stage += instruction.kind in ("product", "call", "control")
+            stage += instruction.kind in _DIVIDE
             if instruction.kind == "view":
                 continue
             for value in dict.fromkeys(map(shown, instruction.args)):
