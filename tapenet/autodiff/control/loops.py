@@ -11,24 +11,27 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.control.body import Body, Flat, Input, check_apart, close, zeros
+from tapenet.autodiff.control.body import Body, Flat, check_apart, close, zeros
 from tapenet.autodiff.control.by_value import apart
 from tapenet.autodiff.control.recording import (
     Arrays,
     Gradients,
     as_given,
     as_tensors,
+    carry_gradients,
     check_ends,
     flows_of,
     needs,
     parts,
     pull,
+    reached,
     refuse,
+    save_turns,
     settle,
     steady,
     undone_on_error,
+    values_apart,
 )
-from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import Capture, capturing, sketching
 from tapenet.autodiff.observe.tape import CaptureError
@@ -100,32 +103,22 @@ def _record_loop(
 
     body, entering = steady(function, given, flags)
     with undone_on_error(body):
-        # The gradients that leaves are left with are carried too.
-        left = {n: entering.get(n, zeros(n)) for n, g in body.left.items() if g is not None or n in entering}
+        left = carry_gradients(body, entering, count)
         first = [*carry, *left.values()]
-        stand_ins = dict(zip(entering, body.inputs[len(given) :], strict=True))
-        carried = [stand_ins.get(leaf, Input(t._data, body.scope)) for leaf, t in left.items()]
-        body.inputs = [*body.inputs[:count], *carried, *body.inputs[count : len(given)]]
-        outputs = len(body.results) - len(first)
-        body.arrange([*range(count), *range(count + outputs, len(body.results)), *range(count, count + outputs)])
+        own = len(body.results)
         flows = flows_of(body, [needs(t) for t in first])
         check_ends(body)
         closed, states = close(body)
         for t in (*carry, *xs):
             check_apart(t._data, [s._data for s in states])
         if any(flows) and not body.effects:
-            for entered, t in zip(body.inputs, first, strict=False):
-                body.save(entered, 0, t._data)
-                flows.append(entered.differentiable)
-            for node, index, data in body.draws():
-                body.save(node, index, data)
-                flows.append(False)
+            save_turns(body, first, flows)
         body.flows = flows
         inputs = [*first, *xs, *closed]
         outs = scan_op(inputs, states, body=body, carries=len(first), slices=len(xs), length=length, reverse=reverse)
         found = {leaf: outs[k] for k, leaf in enumerate(left, count) if body.left[leaf] is not None}
         settle(capture, outs, (body,), found)
-    return list(outs[:count]), list(outs[len(first) : len(first) + outputs])
+    return list(outs[:count]), list(outs[len(first) : own])
 
 
 # -- branches ----------------------------------------------------------------------------------------------------
@@ -211,8 +204,7 @@ def _scan(
     sketch = sketching()  # nobody looks at the values
     for i in range(length)[:: -1 if reverse else 1]:
         results = body([*carry, *(x[i, ...] for x in xs), *closed, *states])
-        # The storage of a state changes in the next iteration; a carry is a value.
-        carry = [v.copy() if any(np.may_share_memory(v, s) for s in states) else v for v in results[:carries]]
+        carry = values_apart(results[:carries], states)
         if sketch:
             columns = [np.broadcast_to(y, (length, *y.shape)) for y in results[carries:]]
             break
@@ -231,15 +223,9 @@ def _scan_inputs(
     gs, outs, values = map(as_tensors, (g, out, inputs))
     end = len(body.results)
     own = end - len(body.saved)
-    ys = [k for k in range(carries, own) if gs[k] is not None and body.flows[k]]
-    # The carries whose values at the beginning of each iteration have gradients.
-    entered = [k for k in range(carries) if gs[own + k] is not None and body.inputs[k].differentiable]
-    reached = {k for k in range(carries) if gs[k] is not None} | {*entered}
-    while not reached >= (more := body.inputs_of([*ys, *(k for k in reached if k < carries)])):
-        reached |= more
-    wanted = [k for k in sorted(reached) if body.inputs[k].differentiable]
+    ys, entered, wanted = reached(body, gs, carries, carries)
     if not wanted:
-        return (NO_GRADIENT,) * len(values)
+        return as_given({}, len(values), g)
     live = [k for k in wanted if k < carries]
     sliced = [k for k in wanted if carries <= k < carries + slices]
     closed = [k for k in wanted if k >= carries + slices]
@@ -260,10 +246,7 @@ def _scan_inputs(
     saved = [t if flag else t.detach() for t, flag in zip(outs[own:end], body.flows[own:], strict=True)]
     xs = [*saved, *values[carries : carries + slices], *(gs[k] for k in ys), *(gs[own + k] for k in entered)]
     last, rows = loop(step, first, xs, length, not reverse)
-    found: list[Tensor | None] = [None] * len(values)
-    for k, d in zip([*live, *closed, *sliced], [*last, *rows], strict=True):
-        found[k] = d
-    return as_given(found, g)
+    return as_given(dict(zip([*live, *closed, *sliced], [*last, *rows], strict=True)), len(values), g)
 
 
 scan_op = op(
@@ -309,10 +292,10 @@ def _cond_inputs(
     end = len(true.results)
     own = end - len(true.saved)
     seeded = [k for k in range(own) if gs[k] is not None and true.flows[k]]
-    reached = true.inputs_of(seeded) | false.inputs_of(seeded)
-    wanted = [k for k in sorted(reached) if true.inputs[k].differentiable]
+    entered = true.inputs_of(seeded) | false.inputs_of(seeded)
+    wanted = [k for k in sorted(entered) if true.inputs[k].differentiable]
     if not wanted:
-        return (NO_GRADIENT,) * len(values)
+        return as_given({}, len(values), g)
 
     def pulled(body: Body) -> Flat:
         def function(operands: list[Tensor]) -> list[Tensor]:
@@ -323,10 +306,7 @@ def _cond_inputs(
 
     saved = [t.detach() for t in outs[own:end]]
     rows = branch(pred, pulled(true), pulled(false), [*values, *saved, *(gs[k] for k in seeded)])
-    found: list[Tensor | None] = [None] * len(values)
-    for k, d in zip(wanted, rows, strict=True):
-        found[k] = d
-    return as_given(found, g)
+    return as_given(dict(zip(wanted, rows, strict=True)), len(values), g)
 
 
 cond_op = op(

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from tapenet import ops
 from tapenet.autodiff import backward
-from tapenet.autodiff.control.body import Body, Flat, zeros
+from tapenet.autodiff.control.body import Body, Flat, Input, zeros
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.node import Leaf
@@ -71,6 +73,35 @@ def steady(function: Flat, given: list[Tensor], flags: list[bool]) -> tuple[Body
             "loss.backward() before opt.step()"
         )
     return again, entering
+
+
+def carry_gradients(body: Body, entering: dict[Leaf, Tensor], carries: int) -> dict[Leaf, Tensor]:
+    """Have a loop's body carry, behind its other carries, the gradients that it leaves at leaves; what these are before the
+    first turn."""
+    left = {n: entering.get(n, zeros(n)) for n, g in body.left.items() if g is not None or n in entering}
+    given = len(body.inputs) - len(entering)
+    stand_ins = dict(zip(entering, body.inputs[given:], strict=True))
+    carried = [stand_ins.get(leaf, Input(t._data, body.scope)) for leaf, t in left.items()]
+    body.inputs = [*body.inputs[:carries], *carried, *body.inputs[carries:given]]
+    count = len(body.results)
+    ys = count - len(left)
+    body.arrange([*range(carries), *range(ys, count), *range(carries, ys)])
+    return left
+
+
+def save_turns(body: Body, carry: list[Tensor], flows: list[bool]) -> None:
+    """Have a loop's body return what its derivative needs of each turn: the carries it begins with, and random numbers."""
+    for entered, t in zip(body.inputs, carry, strict=False):
+        body.save(entered, 0, t._data)
+        flows.append(entered.differentiable)
+    for node, index, data in body.draws():
+        body.save(node, index, data)
+        flows.append(False)
+
+
+def values_apart(values: Arrays, states: Arrays) -> list[Array]:
+    """What a turn hands on, as values: copies of what lies in states, whose storage changes in the next turn."""
+    return [v.copy() if any(np.may_share_memory(v, s) for s in states) else v for v in values]
 
 
 def _in_graph(grad: Tensor | None) -> bool:
@@ -158,10 +189,23 @@ def as_tensors(values: Sequence[object]) -> list[Any]:
     return [None if v is None else asarray(v) for v in values]
 
 
-def as_given(gradients: list[Tensor | None], gs: Sequence[object]) -> tuple[object, ...]:
-    """Gradients as a rule returns them: arrays where it was given arrays."""
+def as_given(gradients: dict[int, Tensor], count: int, gs: Sequence[object]) -> tuple[object, ...]:
+    """Gradients of so many inputs, by position, as a rule returns them: arrays where it was given arrays."""
     on_tensors = any(type(g) is Tensor for g in gs)
-    return tuple(NO_GRADIENT if d is None else d if on_tensors else d._data for d in gradients)
+    found = {k: d if on_tensors else d._data for k, d in gradients.items()}
+    return tuple(found.get(k, NO_GRADIENT) for k in range(count))
+
+
+def reached(body: Body, gs: Sequence[Tensor | None], carries: int, kept: int) -> tuple[list[int], list[int], list[int]]:
+    """Through what gradients flow in a loop, from those of its outputs: the ys that have one; the carries whose values at the
+    beginning of each turn have one (those of the first `kept` carries are outputs); and the inputs that gradients reach."""
+    own = len(body.results) - len(body.saved)
+    ys = [k for k in range(carries, own) if gs[k] is not None and body.flows[k]]
+    entered = [k for k in range(kept) if gs[own + k] is not None and body.inputs[k].differentiable]
+    found = {k for k in range(carries) if gs[k] is not None} | {*entered}
+    while not found >= (more := body.inputs_of([*ys, *(k for k in found if k < carries)])):
+        found |= more
+    return ys, entered, [k for k in sorted(found) if body.inputs[k].differentiable]
 
 
 def parts(values: list[Tensor], *lengths: int) -> list[list[Tensor]]:

@@ -19,17 +19,20 @@ from tapenet.autodiff.control.recording import (
     Gradients,
     as_given,
     as_tensors,
+    carry_gradients,
     check_ends,
     flows_of,
     needs,
     parts,
     pull,
+    reached,
     refuse,
+    save_turns,
     settle,
     steady,
     undone_on_error,
+    values_apart,
 )
-from tapenet.autodiff.gradients import NO_GRADIENT
 from tapenet.autodiff.observe.capture import Capture, capturing, sketching
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local, no_grad
@@ -107,16 +110,10 @@ def _record(
             body.discard()
             body.admit_grads()
         _check_gradients(tested, body)
-        # The gradients that leaves are left with are carried too.
-        left = {n: entering.get(n, zeros(n)) for n, g in body.left.items() if g is not None or n in entering}
-        first = [*given, *left.values()]
-        stand_ins = dict(zip(entering, body.inputs[len(given) :], strict=True))
-        carried = [stand_ins.get(leaf, Input(t._data, body.scope)) for leaf, t in left.items()]
-        body.inputs = [*body.inputs[: len(given)], *carried]
-        own = len(body.results)
-        outputs = own - len(first)
         count = len(given)
-        body.arrange([*range(count), *range(count + outputs, own), *range(count, count + outputs)])
+        left = carry_gradients(body, entering, count)
+        first = [*given, *left.values()]
+        own = len(body.results)
         tested.inputs = [*tested.inputs, *(Input(t._data, tested.scope) for t in left.values())]
         flows = flows_of(body, [needs(t) for t in first])
         for k, t in enumerate(first):  # without a turn it is the result
@@ -126,12 +123,7 @@ def _record(
         for t in carry:
             check_apart(t._data, [s._data for s in states])
         if any(flows) and not body.effects and most is not None:
-            for entered, t in () if recompute else zip(body.inputs, first, strict=False):
-                body.save(entered, 0, t._data)
-                flows.append(entered.differentiable)
-            for node, index, data in body.draws():
-                body.save(node, index, data)
-                flows.append(False)
+            save_turns(body, [] if recompute else first, flows)
         body.flows = flows
         outs = while_op(
             [*first, *closed], states, test=tested, body=body, carries=len(first), most=most, recompute=recompute
@@ -184,8 +176,7 @@ def _while(
         if done == most:
             raise RuntimeError(too_long(done))
         results = body([*carry, *closed, *states])
-        # The storage of a state changes in the next turn; a carry is a value.
-        carry = [v.copy() if any(np.may_share_memory(v, s) for s in states) else v for v in results[:carries]]
+        carry = values_apart(results[:carries], states)
         if sketch:
             break
         for column, y in zip(columns, results[carries:], strict=True):
@@ -209,16 +200,9 @@ def _while_inputs(
     gs, outs, values = map(as_tensors, (g, out, inputs))
     end = len(body.results)
     own = end - len(body.saved)
-    ys = [k for k in range(carries, own) if gs[k] is not None and body.flows[k]]
-    # The carries whose values at the beginning of each turn have gradients.
-    kept = 0 if recompute else carries
-    entered = [k for k in range(kept) if gs[own + k] is not None and body.inputs[k].differentiable]
-    reached = {k for k in range(carries) if gs[k] is not None} | {*entered}
-    while not reached >= (more := body.inputs_of([*ys, *(k for k in reached if k < carries)])):
-        reached |= more
-    wanted = [k for k in sorted(reached) if body.inputs[k].differentiable]
+    ys, entered, wanted = reached(body, gs, carries, 0 if recompute else carries)
     if not wanted:
-        return (NO_GRADIENT,) * len(values)
+        return as_given({}, len(values), g)
     live = [k for k in wanted if k < carries]
     closed = [k for k in wanted if k >= carries]
     saved = [t if flag else t.detach() for t, flag in zip(outs[own:end], body.flows[own:], strict=True)]
@@ -247,10 +231,7 @@ def _while_inputs(
         gradients = _back_by_segments(turns, most, values[:carries], gradients, advanced, pulled)
     else:
         gradients = _back(turns, most, lambda turn, gs: pulled(turn, [t[turn] for t in saved[:carries]], gs), gradients)
-    found: list[Tensor | None] = [None] * len(values)
-    for k, d in zip([*live, *closed], gradients, strict=True):
-        found[k] = d
-    return as_given(found, g)
+    return as_given(dict(zip([*live, *closed], gradients, strict=True)), len(values), g)
 
 
 def _back(
