@@ -17,7 +17,8 @@ import numpy as np
 
 from tapenet.autodiff.attached import Rule, attached_op
 from tapenet.autodiff.control.body import Body, bodies
-from tapenet.autodiff.control.loops import cond_op, scan_op
+from tapenet.autodiff.control.branches import cond_op
+from tapenet.autodiff.control.loops import scan_op
 from tapenet.autodiff.control.replay import DRAWN, escaped
 from tapenet.autodiff.control.whiles import while_op
 from tapenet.autodiff.node import Node, Output, Traced

@@ -21,7 +21,8 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import aliasing
 from tapenet.autodiff.control.body import Body, bodies
-from tapenet.autodiff.control.loops import branch, loop
+from tapenet.autodiff.control.branches import branch
+from tapenet.autodiff.control.loops import loop
 from tapenet.autodiff.control.recording import needs
 from tapenet.autodiff.control.whiles import repeat
 from tapenet.autodiff.node import Node, Traced

@@ -16,7 +16,8 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.control.body import Flat
-from tapenet.autodiff.control.loops import branch, loop
+from tapenet.autodiff.control.branches import branch
+from tapenet.autodiff.control.loops import loop
 from tapenet.autodiff.control.whiles import repeat
 from tapenet.autodiff.creation import asarray
 from tapenet.autodiff.node import Leaf
