@@ -7,14 +7,10 @@ nothing reads the old value any more.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeGuard, TypeVar
+from typing import TypeGuard
 
-import numpy as np
-
-from tapenet.kernels import LARGE, PAGE
 from tapenet.llvm.addresses import LINE
 from tapenet.program.c_rows import CALLS
 from tapenet.program.called_ops import is_users
@@ -24,14 +20,12 @@ from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import c_effects, interrupts, launches, stages
+from tapenet.program.native.blocks import Block, place, up
 from tapenet.program.native.callbacks import CallBack
 from tapenet.program.native.draws import Draw
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.primitives import Spec
-from tapenet.typing import Array, Shape
-
-#: A number, or an array of them.
-Whole = TypeVar("Whole", int, Array)
+from tapenet.typing import Shape
 
 #: What may find an index out of bounds.
 INDEXING = ("take", "index", "put", "scatter_add", "add_at", "add_rows")
@@ -284,32 +278,32 @@ class Memory:
             if value in self.stored and value not in self._buffers:
                 born[at].append(value)
                 dying[max(last.get(value, at), at)].append(value)
-        blocks: list[_Block] = []
-        held: dict[Value, _Block] = {}
+        blocks: list[Block] = []
+        held: dict[Value, Block] = {}
         for at in range(end):
             entry = self.entries[at]
             leaving = [old for old in dying[at] if defined[old] != at]
             for value in born[at]:
-                size = _up(max(value.nbytes, 1), LINE)
+                size = up(max(value.nbytes, 1), LINE)
                 if self._cells and value.nbytes <= SMALL:
                     self._buffers[value] = Cell(len(self._buffers), max(value.nbytes, 1))
                     continue
                 self.unshared_bytes += size
                 block = self._inherit(entry, value, leaving, held, size)
                 if block is None:
-                    block = _Block(size, at, end)
+                    block = Block(size, at, end)
                     blocks.append(block)
                 held[value] = block
                 block.values.append(value)
             for value in dying[at]:
                 if value in held:
                     held.pop(value).last = at
-        self.arena_bytes = _place(blocks)
+        self.arena_bytes = place(blocks)
         self._buffers |= {value: Arena(block.offset) for block in blocks for value in block.values}
 
     def _inherit(
-        self, entry: Entry, value: Value, leaving: Iterable[Value], held: dict[Value, _Block], size: int
-    ) -> _Block | None:
+        self, entry: Entry, value: Value, leaving: Iterable[Value], held: dict[Value, Block], size: int
+    ) -> Block | None:
         """The block of an operand that is read here for the last time, if the value may be written over it."""
         if isinstance(entry, Kernel):
             if value.shape != entry.domain:
@@ -396,71 +390,3 @@ def _dense(shape: Shape, strides: Shape) -> bool:
             return False
         expected *= n
     return True
-
-
-def _up(number: Whole, to: int) -> Whole:
-    """A number, or numbers, rounded up to a multiple."""
-    return -(-number // to) * to
-
-
-def _begins(size: int) -> int:
-    """What a place of so many bytes begins at a multiple of: see `kernels.aligned`."""
-    return PAGE if size >= LARGE else LINE
-
-
-class _Block:
-    """A part of the arena: its size, where it begins, and the values that lie there one after another, from the first entry
-    that needs one of them to the last."""
-
-    def __init__(self, size: int, first: int, last: int) -> None:
-        self.size, self.offset, self.first, self.last = size, 0, first, last
-        self.values: list[Value] = []
-
-
-#: Blocks that are placed among all others. Those of a program with more of them that are smaller share places with those of
-#: about their size.
-SEARCHED = 1000
-
-
-def _place(blocks: list[_Block]) -> int:
-    """Say where blocks begin, and how many bytes they take together. The largest is placed first, each as far in front as it
-    fits: so large ones of one size follow each other in the same place, which is in the caches, and what is small lies around
-    them. In the order of the entries a small network's step takes 3.4 MB in place of 2.1."""
-    total = 0
-    blocks = sorted(blocks, key=lambda block: -block.size)
-    placed = np.empty((4, SEARCHED), np.int64)  # of each block: first and last entry, where it begins and ends
-    for count, block in enumerate(blocks[:SEARCHED]):
-        firsts, lasts, begins, ends = placed[:, :count]
-        beside = (firsts <= block.last) & (lasts >= block.first)
-        begins, ends = begins[beside], ends[beside]
-        order = np.argsort(begins)
-        # Gaps between those that are needed at the same time: each from where all in front of it end to where the next begins.
-        gaps = _up(np.maximum.accumulate(np.append(0, ends[order])), _begins(block.size))
-        fits = gaps + block.size <= np.append(begins[order], np.iinfo(np.int64).max)
-        block.offset = int(gaps[np.argmax(fits)])
-        end = block.offset + block.size
-        placed[:, count] = block.first, block.last, block.offset, end
-        total = max(total, end)
-    rooms: dict[int, int] = {}  # by the three leading bits of sizes, the largest
-    for block in blocks[SEARCHED:]:
-        rooms.setdefault(_leading(block.size), block.size)
-    held: list[tuple[int, int, int]] = []  # last entry, room, where it begins
-    free: dict[int, list[int]] = {}
-    for block in sorted(blocks[SEARCHED:], key=lambda block: block.first):
-        while held and held[0][0] < block.first:
-            _, room, begin = heapq.heappop(held)
-            free.setdefault(room, []).append(begin)
-        room = rooms[_leading(block.size)]
-        if free.get(room):
-            block.offset = free[room].pop()
-        else:
-            block.offset = _up(total, _begins(room))
-            total = block.offset + room
-        heapq.heappush(held, (block.last, room, block.offset))
-    return total
-
-
-def _leading(size: int) -> int:
-    """The three leading bits of a size, the others 0."""
-    bits = max(size.bit_length() - 3, 0)
-    return size >> bits << bits

@@ -18,8 +18,9 @@ pytest.importorskip("llvmlite")
 from tapenet.kernels import LARGE, PAGE
 from tapenet.llvm.addresses import LINE
 from tapenet.program.native import Runner
-from tapenet.program.native import memory as native_memory
-from tapenet.program.native.memory import Arena, Memory, _Block, _dense, _place, members
+from tapenet.program.native import blocks as native_blocks
+from tapenet.program.native.blocks import Block, place
+from tapenet.program.native.memory import Arena, Memory, _dense, members
 from tapenet.program.native.module import Module
 from tests.compiler.lowered import program_of
 from tests.program.native.generate import Loops, Rows
@@ -172,15 +173,15 @@ def test_what_is_written_to_in_part_keeps_its_place() -> None:
 
 def test_the_largest_are_placed_first_and_others_around_them() -> None:
     """By size and entries: what is needed between two large values is beside neither, whichever comes first."""
-    large, small, other, late = _Block(512, 0, 1), _Block(64, 1, 5), _Block(448, 2, 3), _Block(512, 4, 5)
-    assert _place([large, small, other, late]) == 576
+    large, small, other, late = Block(512, 0, 1), Block(64, 1, 5), Block(448, 2, 3), Block(512, 4, 5)
+    assert place([large, small, other, late]) == 576
     assert [block.offset for block in (large, small, other, late)] == [0, 512, 0, 0]
 
 
 def test_large_places_begin_with_a_page() -> None:
     """What is left before and behind them is used."""
-    blocks = [_Block(64, 0, 2), _Block(LARGE + 64, 0, 1), _Block(LARGE + 64, 1, 2)]
-    assert _place(blocks) == PAGE + 2 * LARGE + 64
+    blocks = [Block(64, 0, 2), Block(LARGE + 64, 0, 1), Block(LARGE + 64, 1, 2)]
+    assert place(blocks) == PAGE + 2 * LARGE + 64
     assert [block.offset for block in blocks] == [LARGE + 64, 0, LARGE + PAGE]
     b = Build()
     x, w = b.input(1, 16), b.input(16, 1)
@@ -196,13 +197,13 @@ def test_large_places_begin_with_a_page() -> None:
 
 @pytest.mark.parametrize("searched", [1000, 50])
 def test_places_do_not_overlap(searched: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_memory, "SEARCHED", searched)
+    monkeypatch.setattr(native_blocks, "SEARCHED", searched)
     rng = np.random.default_rng(0)
     blocks = []
     for _ in range(200):
         first = int(rng.integers(100))
-        blocks.append(_Block(64 * int(rng.integers(1, 8)), first, first + int(rng.integers(20))))
-    total = _place(blocks)
+        blocks.append(Block(64 * int(rng.integers(1, 8)), first, first + int(rng.integers(20))))
+    total = place(blocks)
     for i, a in enumerate(blocks):
         assert 0 <= a.offset <= total - a.size
         for b in blocks[:i]:
@@ -214,10 +215,10 @@ def test_places_do_not_overlap(searched: int, monkeypatch: pytest.MonkeyPatch) -
 
 def test_small_places_are_used_again_by_other_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a program with many, as of a loop that is unrolled over sequences that grow."""
-    monkeypatch.setattr(native_memory, "SEARCHED", 50)
-    blocks = [_Block(64 * (i + 1), i, i + 1) for i in range(500)]
-    assert _place(blocks) < 20 * blocks[-1].size
-    assert _place([_Block(64 * 101, i, i + 1) for i in range(500)]) == 4 * 64 * 101  # none is larger than it need be
+    monkeypatch.setattr(native_blocks, "SEARCHED", 50)
+    blocks = [Block(64 * (i + 1), i, i + 1) for i in range(500)]
+    assert place(blocks) < 20 * blocks[-1].size
+    assert place([Block(64 * 101, i, i + 1) for i in range(500)]) == 4 * 64 * 101  # none is larger than it need be
 
 
 def test_dense_strides() -> None:
