@@ -523,7 +523,7 @@ def _blocked(
 
     def block(index: str) -> None:
         start = code.emit(f"mul nuw nsw i64 {index}, {rows}")
-        count = _turns(code, length, start, rows)
+        count = within(code, length, start, rows)
         trips = count * row if isinstance(count, int) else code.emit(f"mul nuw nsw i64 {count}, {row}")
 
         def here(access: Access) -> Access:
@@ -613,7 +613,7 @@ def _staged(code: Code, length: int | str, accesses: list[Access], run: Run, acc
 
     def block(index: str) -> None:
         start = code.emit(f"mul nuw nsw i64 {index}, {count}")
-        turns = _turns(code, length, start, count)
+        turns = within(code, length, start, count)
 
         def here(access: Access) -> Access:
             return Access(
@@ -638,8 +638,8 @@ def _few(length: int | str, rows: int, item: int) -> int:
     return lanes * next(even, most)
 
 
-def _turns(code: Code, length: int | str, start: str, count: int) -> int | str:
-    """How many of so many elements from a start on there are."""
+def within(code: Code, length: int | str, start: str, count: int) -> int | str:
+    """How many of `count` elements from a start on lie within so many."""
     if isinstance(length, int) and length % count == 0:
         return count
     rest = code.emit(f"sub nuw nsw i64 {length}, {start}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.llvm.addresses import LINE
 from tapenet.llvm.emitter import llvm_type, load, store, supported
-from tapenet.llvm.loops import Access, Code, fill, offset
+from tapenet.llvm.loops import Access, Code, fill, offset, within
 from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value
@@ -189,12 +189,10 @@ class Indexing(Mover):
         part = Code()
         *at, noted = [f"%b{i}" for i in range(len(pointers) + 1)]
         first = part.emit(f"mul nuw nsw i64 %item, {steps}")
-        rest = part.emit(f"sub nsw i64 {count}, {first}")
-        part.declares.add("declare i64 @llvm.smin.i64(i64, i64)")
         wrong = part.cell(_INTEGER)
         store(part, "0", wrong, _INTEGER)
         part.loop(
-            part.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {steps})"),
+            within(part, count, first, steps),
             lambda i: turn(part, at, "%item", part.emit(f"add nuw nsw i64 {first}, {i}"), wrong),
         )
         some = part.emit(f"icmp ne i64 {load(part, wrong, _INTEGER)}, 0")

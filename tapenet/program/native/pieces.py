@@ -137,9 +137,8 @@ def clear(code: Code, name: Callable[[Function], str], pointer: str, size: int, 
     item = Code()
     (start,) = given(item, ["ptr"])
     begin = item.emit(f"mul nuw nsw i64 %item, {each}")
-    rest = item.emit(f"sub nsw i64 {bytes}, {begin}")
-    some = item.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {each})")
-    item.declares |= {"declare i64 @llvm.smin.i64(i64, i64)", "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"}
+    some = loops.within(item, bytes, begin, each)
+    item.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     place = offset(item, start, begin, 1, np.dtype(np.int8))
     item.line(f"  call void @llvm.memset.p0.i64(ptr {place}, i8 0, i64 {some}, i1 false)")
     share(code, name(called(item)), [f"ptr {pointer}"], -(-bytes // each), wakes=wakes(cycles))

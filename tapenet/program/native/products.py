@@ -11,7 +11,7 @@ from tapenet.llvm import gemm, gemv, sharing, workers
 from tapenet.llvm.blas import GRAIN, Matrix, find, matrix
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Kernel
-from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset, places
+from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset, places, within
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Builder, Instruction, Value
@@ -155,7 +155,6 @@ def _some(
     """A piece of a batch: so many of its products in a row, each by a function of the pointers to its matrices."""
     at = given(item, ["ptr"] * len(strides))
     first = item.emit(f"mul nuw nsw i64 %item, {each}")
-    rest = item.emit(f"sub nsw i64 {math.prod(batch)}, {first}")
 
     def turn(index: str) -> None:
         left_over = item.emit(f"add nuw nsw i64 {first}, {index}")
@@ -166,8 +165,7 @@ def _some(
             here = [offset(item, p, place, s[axis], item.dtype) for p, s in zip(here, strides, strict=True)]
         one(here)
 
-    item.loop(item.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {each})"), turn)
-    item.declares.add("declare i64 @llvm.smin.i64(i64, i64)")
+    item.loop(within(item, math.prod(batch), first, each), turn)
 
 
 def _few_rows(
