@@ -354,7 +354,12 @@ def test_pools_apart_are_called_only_where_the_places_of_the_largest_are_used(pl
     def turns(x: Array) -> Any:
         return tn.fori(0, 2, lambda i, x: gradient(x), x)
 
-    for f, called in ((pool, 0), (turns, 0), (gradient, 2)):
+    def step(x: Array) -> Any:  # whose rules are read by themselves
+        w = tn.tensor(x, requires_grad=True)
+        pool(w * 2).sum().backward()
+        return w.grad
+
+    for f, called in ((pool, 0), (turns, 0), (gradient, 2), (step, 2)):
         plans.clear()
         expected, run = f(X), tn.compile(f, backend="native")
         run(X)

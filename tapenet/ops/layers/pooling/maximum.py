@@ -26,7 +26,7 @@ from tapenet.ops.layers.pooling.windows import (
 )
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, sample
-from tapenet.program.ir import Result
+from tapenet.program.ir import Input, Result
 from tapenet.program.symbols import Symbol
 from tapenet.typing import Array, DType, Number
 
@@ -60,8 +60,13 @@ def _check_unrolled(x: Array, windows: Windows, kept: bool = False) -> None:
 
 
 def _written(where: Array) -> bool:
-    """Whether places come from a call."""
-    value = where.value if isinstance(where, Symbol) else None
+    """Whether places are in memory: they come from a call, or from what lies around a program, as for a gradient rule that is
+    read by itself."""
+    if not isinstance(where, Symbol):
+        return False
+    value = where.value
+    if isinstance(value, Input):
+        return not where.builder.turn
     return isinstance(value, Result) and value.instruction.name == "call"
 
 
