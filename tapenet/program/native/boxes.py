@@ -11,7 +11,8 @@ from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.joined import Box, joins
 from tapenet.program.layout import Layouts
-from tapenet.program.native.kernels import Function, KernelCode
+from tapenet.program.native.functions import Function
+from tapenet.program.native.kernels import KernelCode
 from tapenet.typing import Shape
 
 #: A value, and where an element of it is beside that of the domain.

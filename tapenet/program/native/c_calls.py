@@ -10,7 +10,7 @@ from tapenet.llvm.loops import places
 from tapenet.program.c_rows import CALLS, lengths
 from tapenet.program.ir import Instruction
 from tapenet.program.layout import Layouts, alike, c_strides
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.functions import Function, Offset
 from tapenet.program.native.writer import Family
 from tapenet.typing import Shape
 

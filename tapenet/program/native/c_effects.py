@@ -11,7 +11,7 @@ from tapenet.program.c_effects import CEffect, Where, effect_of
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native import raising
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Family
 

@@ -20,7 +20,7 @@ from tapenet.program import generated
 from tapenet.program.called_ops import Hole, PlainFunction, expression, note_line, settling
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.native import draws, entry
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Family
 from tapenet.program.primitives import PRIMITIVES, Spec

@@ -19,7 +19,7 @@ from tapenet.program.in_place import SMALL, changed
 from tapenet.program.ir import Constant, Instruction, Program, Value, Write
 from tapenet.program.layout import Layouts
 from tapenet.program.native import interrupts, pieces, raising
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Writer
 from tapenet.program.primitives import too_long

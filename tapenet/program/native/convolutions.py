@@ -15,7 +15,7 @@ from tapenet.program import quantized_windows, windows
 from tapenet.program.ir import Instruction
 from tapenet.program.layout import Layouts, alike, c_strides
 from tapenet.program.native import pieces
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.writer import Family
 from tapenet.program.primitives import PRIMITIVES, Spec
 

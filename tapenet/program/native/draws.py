@@ -23,7 +23,7 @@ from tapenet.llvm import toolchain
 from tapenet.llvm.emitter import literal, load, store
 from tapenet.llvm.loops import Code, offset
 from tapenet.program.ir import Builder, Constant, Instruction, Value
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.writer import Family
 from tapenet.typing import Array
 

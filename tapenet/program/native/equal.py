@@ -10,7 +10,7 @@ from tapenet.llvm.emitter import literal
 from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.layout import Layouts
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.functions import Function, Offset
 from tapenet.program.native.memory import Memory, members
 
 

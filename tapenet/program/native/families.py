@@ -12,8 +12,8 @@ from tapenet.program.native.c_effects import CCall
 from tapenet.program.native.callbacks import CallBack
 from tapenet.program.native.convolutions import Convolution
 from tapenet.program.native.draws import Draw
+from tapenet.program.native.functions import Function
 from tapenet.program.native.indexing import Indexing
-from tapenet.program.native.kernels import Function
 from tapenet.program.native.linear_algebra import LinearAlgebra
 from tapenet.program.native.moves import Move
 from tapenet.program.native.ordering import Extreme, Ordering

@@ -18,7 +18,8 @@ from tapenet.program.layout import c_strides
 from tapenet.program.native import (
     pieces,
 )
-from tapenet.program.native.kernels import Function, moving
+from tapenet.program.native.functions import Function
+from tapenet.program.native.kernels import moving
 from tapenet.program.native.moves import Mover
 from tapenet.program.native.raising import STATUS
 from tapenet.typing import Shape

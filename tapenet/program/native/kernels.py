@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from tapenet.llvm.loops import (
     offset,
     reducible,
 )
-from tapenet.llvm.outlining import outlined
 from tapenet.llvm.processor import registers
 from tapenet.llvm.scalar import COST, apply, can
 from tapenet.program.fusion import Kernel, aligned
@@ -31,6 +29,7 @@ from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.joined import joins
 from tapenet.program.layout import Layouts
 from tapenet.program.native import stages
+from tapenet.program.native.functions import Function, Offset
 from tapenet.typing import Shape
 
 #: An expression is computed again in a later phase rather than kept in memory if it costs no more than this.
@@ -41,60 +40,6 @@ LIGHT = 8
 
 #: A pointer moved to the row at hand, and the strides inside the row: of strides, a pointer and its dtype.
 AtRow = Callable[[Shape, str, np.dtype], tuple[str, Shape]]
-
-
-class Offset(NamedTuple):
-    """Memory from an element of a buffer on. It is not part of a function's code, so that steps of an unrolled loop, which
-    work on one row each, are calls of one function."""
-
-    buffer: Hashable
-    elements: int
-    dtype: np.dtype
-
-    @staticmethod
-    def of(buffer: Hashable, elements: int, dtype: np.dtype) -> Hashable:
-        """A buffer from so many elements on."""
-        return Offset(buffer, elements, dtype) if elements else buffer
-
-
-class Series(NamedTuple):
-    """Pointers that a function is called with, by the number of the first and how many there are: each points so many bytes
-    behind the one before, and the function is given the first alone."""
-
-    first: int
-    length: int
-    step: int
-
-
-class Function(NamedTuple):
-    """A generated function: the text of its body, the buffers it is called with, and what it needs declared."""
-
-    text: str
-    buffers: tuple[Hashable, ...]
-    needs: frozenset[str]
-    declares: frozenset[str]
-    #: Parameters after the pointers.
-    more: str = ""
-    #: Whether it does little more than move memory.
-    light: bool = False
-    #: Whether all that takes time in it is written in vectors.
-    vectors: bool = False
-    #: Which of its buffers are at equal distances (`series`).
-    series: tuple[Series, ...] = ()
-
-    @property
-    def given(self) -> list[int]:
-        """The pointers that it is called with, by number: of each series the first."""
-        others = {i for s in self.series for i in range(s.first + 1, s.first + s.length)}
-        return [i for i in range(len(self.buffers)) if i not in others]
-
-    @staticmethod
-    def of(
-        code: Code, buffers: Iterable[Hashable], more: str = "", light: bool = False, vectors: bool = False
-    ) -> Function:
-        """The function that has been written."""
-        text, needs = outlined("\n".join([*code.cells, *code.lines, "  ret void"]), code.needs)
-        return Function(text, tuple(buffers), frozenset(needs), frozenset(code.declares), more, light, vectors)
 
 
 class KernelCode:

@@ -25,7 +25,7 @@ from tapenet.program.called_ops import Hole, filled
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.layout import Layouts, alike, ordered_strides
 from tapenet.program.native import pieces
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.functions import Function, Offset
 from tapenet.typing import Array
 
 #: Where the ops are that choose their kernels by shapes, dtypes and strides alone.

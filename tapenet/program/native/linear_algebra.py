@@ -16,7 +16,7 @@ from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
 from tapenet.program.linear_algebra import ROWS, axes
 from tapenet.program.native import raising
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.functions import Function, Offset
 from tapenet.program.native.writer import Family
 from tapenet.typing import Shape
 

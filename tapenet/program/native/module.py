@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.llvm import loops
 from tapenet.llvm.emitter import held
-from tapenet.llvm.scalar import COST, definitions
+from tapenet.llvm.scalar import COST
 from tapenet.program.c_effects import CEffect
 from tapenet.program.fusion import Entry, Kernel, fuse
 from tapenet.program.ir import (
@@ -40,7 +40,8 @@ from tapenet.program.native import (
     series,
     slots,
 )
-from tapenet.program.native.kernels import Function, Offset, Series, fusible, weight
+from tapenet.program.native.functions import Function, Functions, Offset
+from tapenet.program.native.kernels import fusible, weight
 from tapenet.program.native.memory import Arena, Cell, Memory, Slot, brings, members
 from tapenet.program.native.outline import Call, Segment
 from tapenet.program.native.raising import STATUS
@@ -49,59 +50,6 @@ from tapenet.typing import Shape
 
 #: Entries that one function calls, at most.
 PART = 100
-#: Lines of a function that becomes part of the loop that calls it, at most.
-SHORT = 400
-
-
-class Functions:
-    """The functions of a module, bodies of loops included. Equal ones are there once."""
-
-    def __init__(self) -> None:
-        self.by_name: dict[str, Function] = {}
-        self.bodies: list[str] = []
-        #: Kernels and products that were written, by their form (`equal`).
-        self.forms: dict[Hashable, Function] = {}
-        self._names: dict[tuple[str, tuple[Series, ...]], str] = {}
-        self._inlined: set[str] = set()
-        self._count = 0
-
-    def name(self, function: Function, inlined: bool = False) -> str:
-        """The name of a function; one that was written before keeps its name. One that a turn of a loop calls becomes part of
-        that if it is short, and has no loops in loops: LLVM's time would grow faster than the code."""
-        key = function.text, function.series
-        found = self._names.get(key)
-        if found is None:
-            found = self._names[key] = f"k{len(self._names)}"
-            self.by_name[found] = function
-        short = inlined and function.text.count("\n") <= SHORT
-        if short and ("@body" in function.text or function.text.count("= phi i64") < 2):
-            self._inlined.add(found)
-        return found
-
-    def number(self) -> int:
-        """A new number for a body."""
-        self._count += 1
-        return self._count
-
-    def text(self) -> str:
-        """All of them, with what they need declared."""
-        needs = {n for f in self.by_name.values() for n in f.needs}
-        declares = {n for f in self.by_name.values() for n in f.declares}
-        texts = [definitions(needs), loops.declarations(declares)]
-        for name, function in self.by_name.items():
-            given = [*(f"ptr noalias %b{i}" for i in function.given), function.more]
-            parameters = ", ".join(filter(None, given))
-            attributes = (
-                "#2" if name in self._inlined else "#3" if function.vectors else "#1" if function.light else "#0"
-            )
-            others = "".join(
-                f"  %b{s.first + i} = getelementptr inbounds i8, ptr %b{s.first}, i64 {i * s.step}\n"
-                for s in function.series
-                for i in range(1, s.length)
-            )
-            body = f"entry:\n{others}{function.text}"
-            texts.append(f"define internal void @{name}({parameters}) {attributes} {{\n{body}\n}}")
-        return "\n\n".join([*texts, *self.bodies])
 
 
 class Module:

@@ -14,7 +14,7 @@ from tapenet.llvm.loops import Access, Code, nest, offset
 from tapenet.llvm.scalar import apply
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.native import pieces, raising
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.functions import Function, Offset
 from tapenet.program.native.raising import STATUS
 from tapenet.program.native.writer import Family
 

@@ -12,7 +12,7 @@ from tapenet.llvm.loops import Access, copy, nest, offset
 from tapenet.llvm.sorting_functions import sorting_function
 from tapenet.program.ir import Instruction
 from tapenet.program.native import raising
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.writer import Family
 from tapenet.typing import DType
 

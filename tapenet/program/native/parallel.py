@@ -23,7 +23,8 @@ from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native import pieces
 from tapenet.program.native.boxes import BoxCode
-from tapenet.program.native.kernels import Function, KernelCode, cycles
+from tapenet.program.native.functions import Function
+from tapenet.program.native.kernels import KernelCode, cycles
 from tapenet.program.native.pieces import called, given, share
 from tapenet.typing import DType
 

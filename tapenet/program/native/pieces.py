@@ -13,7 +13,8 @@ from tapenet.llvm.emitter import literal
 from tapenet.llvm.loops import Access, Code, offset
 from tapenet.llvm.processor import processors
 from tapenet.llvm.sharing import Shared
-from tapenet.program.native.kernels import Function, moving
+from tapenet.program.native.functions import Function
+from tapenet.program.native.kernels import moving
 
 PART, AWAKE, MOST = workers.PART, workers.AWAKE, workers.PARTS
 #: The same of work on images, of which convolutions have left to each core its rows: what lies in the other's cache is read

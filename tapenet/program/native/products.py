@@ -17,7 +17,8 @@ from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Builder, Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides
 from tapenet.program.native import pieces, product_tiles
-from tapenet.program.native.kernels import Function, moving
+from tapenet.program.native.functions import Function
+from tapenet.program.native.kernels import moving
 from tapenet.program.native.pieces import called, given, launch, share
 from tapenet.program.native.writer import Family
 from tapenet.typing import DType, Shape

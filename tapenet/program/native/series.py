@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from tapenet.llvm.loops import ARRAYS
-from tapenet.program.native.kernels import Function, Offset, Series
+from tapenet.program.native.functions import Function, Offset, Series
 from tapenet.program.native.memory import Arena
 
 #: Buffers that are a series at least.

@@ -12,7 +12,7 @@ from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import places
 from tapenet.program.ir import Instruction
 from tapenet.program.low import real_of
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.ufunc_calls import merged
 from tapenet.program.native.writer import Family
 

@@ -12,7 +12,7 @@ from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import Access, identity, nest, offset, places
 from tapenet.program.ir import Instruction
-from tapenet.program.native.kernels import Function
+from tapenet.program.native.functions import Function
 from tapenet.program.native.writer import Family
 from tapenet.program.primitives import REDUCTIONS
 from tapenet.program.ufunc_rows import UFUNCS

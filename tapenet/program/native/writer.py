@@ -10,7 +10,7 @@ from typing import ClassVar
 from tapenet.llvm.loops import Access, Code
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
-from tapenet.program.native.kernels import Function, Offset
+from tapenet.program.native.functions import Function, Offset
 
 
 @dataclass(eq=False)

@@ -25,7 +25,7 @@ pytest.importorskip("llvmlite")
 
 from tapenet.llvm.loops import ARRAYS
 from tapenet.program.native import entry, module, series
-from tapenet.program.native.kernels import Function, Series
+from tapenet.program.native.functions import Function, Series
 from tapenet.program.native.memory import Arena, Slot
 from tapenet.program.native.module import Module
 from tapenet.program.native.outline import Segment
