@@ -288,8 +288,8 @@ def _bounded(code: Code, index: str, dtype: np.dtype, length: int, status: str) 
 
 def _parts(count: int, moved: int) -> int:
     """Into how many parts turns are cut that move so many bytes: of few turns each is cut itself, if any is."""
-    wanted = min(int(moving(moved) / pieces.PART), pieces.MOST)
-    return wanted - wanted % 2 if count >= pieces.MOST else 1
+    wanted = min(int(moving(moved) / pieces.PART), pieces.PARTS)
+    return wanted - wanted % 2 if count >= pieces.PARTS else 1
 
 
 def _row_parts(instruction: Instruction) -> int:

@@ -73,7 +73,7 @@ def cut(kernel: Kernel, layouts: Layouts) -> Cut | None:
 
 def _along(kernel: Kernel, axis: int, wanted: int, innermost: bool) -> Cut | None:
     length = kernel.domain[axis]
-    if wanted < length < 2 * wanted and length <= (JOINED if kernel.joins else pieces.MOST):
+    if wanted < length < 2 * wanted and length <= (JOINED if kernel.joins else pieces.PARTS):
         wanted = length  # parts of two would leave one for whoever comes first
     most = min(wanted, length // RUN if innermost else length)
     if not innermost and _short(kernel):

@@ -16,7 +16,7 @@ from tapenet.llvm.sharing import Shared
 from tapenet.program.native.functions import Function
 from tapenet.program.native.kernels import moving
 
-PART, AWAKE, MOST = workers.PART, workers.AWAKE, workers.PARTS
+PART, AWAKE, PARTS = workers.PART, workers.AWAKE, workers.PARTS
 #: The same of work on images, of which convolutions have left to each core its rows: what lies in the other's cache is read
 #: at a fifth of the speed. A small network's step takes 0.92 of the time on two threads where all are cut along rows.
 ROWS = 10_000
@@ -113,7 +113,7 @@ def rows(lengths: Sequence[int], strides: Sequence[int]) -> int | None:
 
 def wanted(cycles: float, least: int) -> int:
     """How many parts of so many cycles at least work is cut into: two where it only pays if threads are awake."""
-    return max(min(int(cycles / least), MOST), min(int(cycles / AWAKE), 2))
+    return max(min(int(cycles / least), PARTS), min(int(cycles / AWAKE), 2))
 
 
 def threads() -> int:

@@ -193,7 +193,7 @@ def cycles(instruction: Instruction) -> float:
 
 def pieces_of(instruction: Instruction) -> int:
     """How many pieces a product is worth."""
-    return min(int(cycles(instruction) / pieces.PART), pieces.MOST)
+    return min(int(cycles(instruction) / pieces.PART), pieces.PARTS)
 
 
 def parts(instruction: Instruction) -> int:

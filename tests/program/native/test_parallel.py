@@ -299,7 +299,7 @@ def test_parts(length: int, work: int, monkeypatch: pytest.MonkeyPatch) -> None:
         return
     axis, steps, count = found
     assert axis == 0
-    assert 2 <= count <= pieces.MOST
+    assert 2 <= count <= pieces.PARTS
     assert (count - 1) * steps < length <= count * steps  # none is empty
 
 
