@@ -9,14 +9,17 @@ import numpy as np
 from tapenet.llvm.emitter import llvm_type, load, store, supported
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import Access, copy, nest, offset
-from tapenet.llvm.sorting_functions import sorting_function
+from tapenet.llvm.sorting_functions import extreme_function, sorting_function
 from tapenet.program.ir import Instruction
+from tapenet.program.layout import c_strides
 from tapenet.program.native import raising
 from tapenet.program.native.functions import Function
 from tapenet.program.native.writer import Family
 from tapenet.typing import DType
 
 _INDEX = np.dtype(np.int64)
+#: From how many numbers in a row on NumPy's function finds its extreme, and in how many rows across they go together.
+_LONG, _TOGETHER = 32, 16
 
 
 def _product(dtype: DType) -> InnerLoop | None:
@@ -231,47 +234,97 @@ class Extreme(Family):
         (x,) = instruction.args
         return x.dtype.char in "fd" or x.dtype.kind in "iu"
 
+    @classmethod
+    def room(cls, instruction: Instruction) -> int:
+        """For a row that does not lie side by side, or for the extremes so far of all rows."""
+        (x,), (result,) = instruction.args, instruction.results
+        return max(x.shape[instruction.params["axis"]], result.size) * x.dtype.itemsize
+
     def write(self) -> Function:
-        """The first place of the largest element along an axis; the first nan counts as largest."""
-        code = self.code
-        (arg,) = self.instruction.args
+        """The first place of the largest element along an axis; the first nan counts as largest. Where rows do not lie side by
+        side all go together, in vectors: 256 of 256 float32 take 12 µs, one number after the other 300. So do rows that do,
+        which NumPy's function takes 9 for; but of 10 numbers it takes 2.7 times as long."""
+        (arg,), (result,) = self.instruction.args, self.instruction.results
         axis = self.instruction.params["axis"]
-        data, out = self.access(arg), self.access(self.instruction.results[0])
-        t = llvm_type(arg.dtype)
-        larger = self.instruction.name == "argmax"
-        if arg.dtype.kind == "f":
-            compare = f"fcmp {'ogt' if larger else 'olt'}"
-        else:
-            sign = "s" if arg.dtype.kind == "i" else "u"
-            compare = f"icmp {sign}{'gt' if larger else 'lt'}"
-        lengths = [*arg.shape[:axis], *arg.shape[axis + 1 :]]
-        rest = [*data.strides[:axis], *data.strides[axis + 1 :]]
+        x, out = self.access(arg), self.access(result)
+        shape = [*arg.shape[:axis], *arg.shape[axis + 1 :]]
+        others = Access(x.pointer, [*x.strides[:axis], *x.strides[axis + 1 :]], x.dtype)
+        length, step = arg.shape[axis], x.strides[axis]
+        across = any(n > 1 and abs(s) < abs(step) for n, s in zip(shape, others.strides, strict=True))
+        if across and result.size >= _TOGETHER:
+            self._together(Access(x.pointer, [step, *others.strides], x.dtype), out, [length, *shape])
+            return self.done()
+        known = extreme_function(self.instruction.name, arg.dtype) if length >= _LONG else None
 
         def search(at: list[Access]) -> list[str]:
-            row, place = at[0].pointer, at[1].pointer
-            best, where = (f"%cell{len(code.cells) + k}" for k in range(2))
-            code.cells += [f"  {best} = alloca {t}", f"  {where} = alloca i64"]
-            store(code, load(code, row, arg.dtype), best, arg.dtype)
-            code.line(f"  store i64 0, ptr {where}")
-
-            def turn(index: str) -> None:
-                value = load(code, offset(code, row, index, data.strides[axis], arg.dtype), arg.dtype)
-                held = load(code, best, arg.dtype)
-                better = code.emit(f"{compare} {t} {value}, {held}")
-                if arg.dtype.kind == "f":
-                    nan = code.emit(f"fcmp uno {t} {value}, {value}")
-                    fine = code.emit(f"fcmp ord {t} {held}, {held}")
-                    first = code.emit(f"and i1 {nan}, {fine}")
-                    better = code.emit(f"or i1 {better}, {first}")
-                store(code, code.emit(f"select i1 {better}, {t} {value}, {t} {held}"), best, arg.dtype)
-                before = code.emit(f"load i64, ptr {where}")
-                after = code.emit(f"select i1 {better}, i64 {index}, i64 {before}")
-                code.line(f"  store i64 {after}, ptr {where}")
-
-            code.loop(arg.shape[axis], turn)
-            found = code.emit(f"load i64, ptr {where}")
-            code.line(f"  store i64 {found}, ptr {place}")
+            row, place = Access(at[0].pointer, (step,), x.dtype), at[1].pointer
+            if known is None:
+                self._one_by_one(row, place, length)
+            else:
+                self._by_function(known, row, place, length)
             return []
 
-        nest(code, lengths, [Access(data.pointer, rest, data.dtype), out], search, order=False)
+        nest(self.code, shape, [others, out], search, order=False)
         return self.done()
+
+    def _room(self) -> str:
+        assert self.workspace is not None
+        return self.parameter(self.workspace)
+
+    def _better(self, value: str, held: str, dtype: DType) -> str:
+        """Whether a number comes before the extreme so far."""
+        code, t, largest = self.code, llvm_type(dtype), self.instruction.name == "argmax"
+        if dtype.kind != "f":
+            return code.emit(f"icmp {'s' if dtype.kind == 'i' else 'u'}{'gt' if largest else 'lt'} {t} {value}, {held}")
+        beyond = code.emit(f"fcmp {'ugt' if largest else 'ult'} {t} {value}, {held}")
+        return code.emit(f"and i1 {beyond}, {code.emit(f'fcmp ord {t} {held}, {held}')}")
+
+    def _choose(self, value: str, index: str, best: str, place: str, dtype: DType) -> None:
+        """Put a number and its index where the extreme so far and its index are, if it is better."""
+        code, t = self.code, llvm_type(dtype)
+        held, before = load(code, best, dtype), load(code, place, _INDEX)
+        better = self._better(value, held, dtype)
+        store(code, code.emit(f"select i1 {better}, {t} {value}, {t} {held}"), best, dtype)
+        store(code, code.emit(f"select i1 {better}, i64 {index}, i64 {before}"), place, _INDEX)
+
+    def _one_by_one(self, row: Access, place: str, length: int) -> None:
+        code, dtype = self.code, row.dtype
+        best, where = code.cell(dtype), code.cell(_INDEX)
+        store(code, load(code, row.pointer, dtype), best, dtype)
+        store(code, "0", where, _INDEX)
+
+        def turn(i: str) -> None:
+            self._choose(load(code, row.moved(code, 0, i).pointer, dtype), i, best, where, dtype)
+
+        code.loop(length, turn)
+        store(code, load(code, where, _INDEX), place, _INDEX)
+
+    def _by_function(self, symbol: str, row: Access, place: str, length: int) -> None:
+        code = self.code
+        code.needs.add(symbol)
+        if row.strides != (1,):
+            side_by_side = Access(self._room(), (1,), row.dtype)
+            copy(code, [length], row, side_by_side)
+            row = side_by_side
+        code.emit(f"call i32 @{symbol}(ptr {row.pointer}, i64 {length}, ptr {place}, ptr null)")
+
+    def _together(self, x: Access, out: Access, shape: list[int]) -> None:
+        """With the axis in front."""
+        code, dtype = self.code, x.dtype
+        best = Access(self._room(), c_strides(tuple(shape[1:])), dtype)
+        copy(code, shape[1:], x.moved(code, 0, "0"), best)
+
+        def begin(at: list[Access]) -> list[str]:
+            store(code, "0", at[0].pointer, _INDEX)
+            return []
+
+        def row(i: str) -> None:
+            def look(at: list[Access]) -> list[str]:
+                value, best, place = (a.pointer for a in at)
+                self._choose(load(code, value, dtype), i, best, place, dtype)
+                return []
+
+            nest(code, shape[1:], [x.moved(code, 0, i), best, out], look)
+
+        nest(code, shape[1:], [out], begin)
+        code.loop(shape[0], row)

@@ -15,6 +15,7 @@ from tapenet.program.ir import Reference, Value, Write
 pytest.importorskip("llvmlite")
 
 from tapenet.program.native import pieces
+from tests.ops.test_native_functions import calls_python
 from tests.program.native.running import assert_native, called, compiled, entries
 from tests.program.passes.programs import Build, constant, numbers
 
@@ -246,6 +247,22 @@ def test_the_first_of_the_largest(name: str, dtype: Any) -> None:
     x = b.input(4, 5, 3, dtype=dtype)
     data = R.integers(0, 3, (4, 5, 3)).astype(dtype)
     native(b, *(b.emit(name, x, axis=axis) for axis in range(3)), inputs=[data])
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("step", [1, 2, -1])
+def test_the_first_of_the_largest_of_many(step: int, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In long rows, of which NumPy's function may be known, and in rows across."""
+    if not known:
+        monkeypatch.setattr("tapenet.program.native.ordering.extreme_function", lambda name, dtype: None)
+    x = R.integers(0, 9, (3, 70, 40)).astype(np.float32)[:, ::step, ::step]
+    x[1, 7] = x[1, 9] = x[:, 3:6, 2] = np.nan
+    places = lambda x: [f(x, axis) for f in (np.argmax, np.argmin) for axis in (0, 1, 2, None)]
+    f = tn.compile(places)
+    for _ in range(3):
+        for found, wanted in zip(f(x), places(x), strict=True):
+            np.testing.assert_array_equal(found.numpy(), wanted)
+    assert not calls_python(f)
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin"])
