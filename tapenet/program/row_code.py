@@ -397,6 +397,12 @@ class RowCode(Code):
                     place = offset(self, self.row_arrays[source], row, 1, source.dtype)
                 self.row[source] = load(self, place, source.dtype)
 
+    def _comes_again(self, value: Value) -> bool:
+        """Whether what a column is for one segment is the same for the next."""
+        rows = self.rows
+        found = rows.repeated(value) if rows.kind[value] == COLUMN and value in self.in_pointers else None
+        return found is not None and math.prod(found) < rows.turns * rows.length
+
     def _repeated(self, value: Value, index: str | int) -> str | int:
         """The place of an argument's number for a place in the table of its class."""
         rows = self.rows
@@ -477,7 +483,8 @@ class RowCode(Code):
             store(self, identity(member.name, dtype), cell, dtype)
         outside = rows.axes[0] in rows.inner  # the rows of a segment lie behind each other
         used = {rows.kind[v] for v in (*work.loads, *(r for m in work.carried for r in m.results))}
-        if rows.turns == 1 or not (outside or SEGMENT in used):
+        by_segments = outside or SEGMENT in used or any(map(self._comes_again, work.loads))
+        if rows.turns == 1 or not by_segments:
             n = self._row_length()
             self._runs(work, Place(self._product(at, n), self._column(at), at, kept=self._product(row or 0, n)), n)
         else:

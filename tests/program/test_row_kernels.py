@@ -364,6 +364,28 @@ def test_parts_of_few_numbers_are_taken_side_by_side(
     held(made, arrays, RowKernel(made), dtype)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_columns_that_come_again_within_a_row(dtype: str) -> None:
+    """Passes over a row of which one reads segments or none: the scale of channels that lie innermost, a shift by place."""
+
+    def scaled(x: Any, w: Any) -> Any:
+        return (x - np.mean(x, axis=(1, 2), keepdims=True)) * w
+
+    x, w, v = (R.normal(size=shape).astype(dtype) for shape in [(9, 20, 30), (30,), (20, 1)])
+    programs = {
+        scaled: [x, w],
+        lambda x, w, v: scaled(x, w) + v: [x, w, v],
+        lambda x, w, v: np.exp(scaled(x, w)) * np.mean(x * v, axis=(1, 2), keepdims=True): [x, w, v],
+    }
+    for f, arrays in programs.items():
+        made = program(f, arrays)
+        assert by_rows(made).segments
+        held(made, arrays, RowKernel(made), dtype)
+    channels_last = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, 2)), 1, 2)
+    want = np.array(tn.group_norm(x, 1, v[:, 0], v[:, 0]))
+    np.testing.assert_allclose(tn.group_norm(channels_last, 1, v[:, 0], v[:, 0]), want, rtol=1e-3, atol=1e-5)
+
+
 def test_long_sums_of_rows_side_by_side_are_as_exact() -> None:
     x = np.full((1 << 18, 3), 0.1, np.float32)
     (found,) = RowKernel(program(lambda x: x / np.sum(x, axis=0), [x]))(x)
