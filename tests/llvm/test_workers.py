@@ -257,9 +257,10 @@ def test_work_of_more_items_than_threads_can_share() -> None:
     done = _run(
         _BEGIN
         + """
+from tapenet.llvm.pool_code import ITEMS
 count = np.zeros(1, np.int64)
-workers.share(code.address("counted"), count.ctypes.data, workers.ITEMS + 1)
-assert count[0] == workers.ITEMS + 1
+workers.share(code.address("counted"), count.ctypes.data, ITEMS + 1)
+assert count[0] == ITEMS + 1
 shared()
 print("fine")
 """
