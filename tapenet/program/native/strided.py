@@ -16,7 +16,7 @@ _CALL, _ELEMENT = 15_000, 2
 #: The share of a program's time that copies may take.
 _SHARE = 0.15
 #: What reads arguments wherever they lie.
-_READERS = {"elementwise", "reduction", "product"}
+_READERS = {"elementwise", "reduction", "product", "order"}
 
 #: For each argument its strides in bytes, None where it lies as the program has it.
 Way = tuple[Strides | None, ...]

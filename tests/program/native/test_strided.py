@@ -144,6 +144,22 @@ def test_a_matrix_in_reverse_is_multiplied_forwards(lies: str) -> None:
     assert not {"copy", "reduce_add"} & {*names}
 
 
+@pytest.mark.parametrize("name", ["cumsum", "argmax"])
+def test_running_sums_and_extremes_are_read_where_they_lie(name: str) -> None:
+    f, function = tn.compile(lambda x: [getattr(np, name)(x, axis) for axis in range(2)]), getattr(np, name)
+    a = R.normal(size=(256, 256)).astype(np.float32)
+    f(a)
+    for lies in ("reversed", "every second", "pitch", "both"):
+        x = LYING[lies](a)
+        for _ in range(2):
+            for axis, found in enumerate(f(x)):
+                np.testing.assert_allclose(found.numpy(), function(x, axis), rtol=1e-6, atol=1e-6)
+        assert lying(f)
+    runner = f.variants[0].runner
+    bodies = [other.module.program.body for other in runner._ways.values() if other is not runner]
+    assert not any(i.name == "copy" for body in bodies for i in body)
+
+
 def test_what_shares_memory_with_a_parameter_that_is_written_is_copied() -> None:
     whole = np.arange(40, dtype=np.float32).reshape(4, 10)
     w = tn.tensor(np.zeros(3, np.float32), requires_grad=True)
