@@ -61,7 +61,7 @@ def test_it_is_found_in_builds_of_numpy_itself() -> None:
     if config["Build Dependencies"]["blas"]["name"] == "scipy-openblas":
         assert found is not None
     if found is not None:
-        assert set(found.addresses) == {"sgemm", "dgemm", "sgemv", "dgemv", "dtrsm"}
+        assert set(found.addresses) == {"sgemm", "dgemm", "sgemv", "dgemv", "dtrsm", "ztrsm"}
         assert all(found.addresses.values())
         assert len(set(found.addresses.values())) == len(found.addresses)
 
@@ -100,7 +100,7 @@ FUNCTION = ctypes.CFUNCTYPE(None)(lambda: None)
     ],
 )  # fmt: skip
 def test_names_in_other_builds(pattern: str, integer: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {pattern.format(f) for f in ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm")}
+    names = {pattern.format(f) for f in ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm", "ztrsm")}
     library = type("Library", (), dict.fromkeys(names, FUNCTION))()
     monkeypatch.setattr(ctypes, "CDLL", lambda file: library)
     found = anew()
