@@ -46,8 +46,9 @@ def check_unmasked(value: object) -> None:
     Raises:
         TypeError: it is one.
     """
-    ma = sys.modules.get("numpy.ma")  # not imported here: who has a masked array has imported it
-    if ma is not None and isinstance(value, ma.MaskedArray):
+    # Not imported here: who has a masked array has imported it. Another thread may be just about to.
+    kind = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    if kind is not None and isinstance(value, kind):
         raise TypeError(
             "a masked array would lose its mask: give its .data and its .mask, and compute with np.where or where=, or give "
             "its .filled(value)"

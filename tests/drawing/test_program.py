@@ -250,7 +250,7 @@ def test_names(compiled: Compile) -> None:
     assert sorted(titles(drawing, "parameter")) == sorted(weights)  # each once
     assert sum(v.parameters for v in drawing.vertices) == 6 * 16 + 16 + 16 * 3 + 3
     momenta = [f"{name}: momentum_buffer" for name in weights]
-    assert sorted(titles(drawing, "input")) == sorted([*momenta, "array", "x", "y"])
+    assert sorted(titles(drawing, "input")) == sorted([*momenta, "x", "y"])
     assert sorted(titles(drawing, "update")) == sorted(f"← {name}" for name in [*weights, *momenta])
     assert titles(drawing, "output") == ["output"]
     ops = titles(drawing, "op")
