@@ -138,7 +138,7 @@ def _plain(given: object, data: object) -> Array:
     if isinstance(data, np.ma.MaskedArray):
         raise _Unfit(given, "a masked array: give its .data and its .mask, and compute with np.where")
     if isinstance(data, np.matrix):
-        raise _Unfit(given, "a matrix, of which * and ** are products of matrices: give np.asarray of it, and write @")
+        raise _Unfit(given, "of which * and ** are products of matrices: give np.asarray of it, and write @")
     plain: Array = np.asarray(data)
     return plain if plain.dtype.isnative else plain.astype(plain.dtype.newbyteorder("="))
 

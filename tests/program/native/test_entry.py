@@ -94,7 +94,6 @@ COPIED = {
     "misaligned": misaligned(X),
     "a subclass": X.view(Sub),
     "an odd subclass": X.view(Odd),
-    "a matrix": X.view(np.matrix),
     "a record array": X.view(np.recarray),
 }
 #: What it refuses.

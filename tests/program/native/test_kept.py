@@ -421,9 +421,9 @@ _READERS = {
         "LOCALAPPDATA": "where the cache is", "sys.platform": "where the cache is",
     },
     "llvm.ufuncs": {"table": "sources: NumPy's"},
+    "llvm.pool_code": {"platform.machine": "the pool's own code"},
     "llvm.workers": {
         "_number": "threads", "_even": "blocks", "_pool": "pool", "able": "pool", "CDLL": "pool",
-        "platform.machine": "the pool's own code",
     },
     "program.native.draws": {"_addresses": "not kept", "CDLL": "not kept"},
     "program.native.entry": {
