@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tapenet.kernels.blocks import blocks, even, move
+from tapenet.llvm.code import fetch
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
-from tapenet.llvm.loops import fetch
 from tapenet.llvm.processor import registers
 
 #: Of height and width.

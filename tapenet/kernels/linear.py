@@ -13,9 +13,9 @@ import numpy as np
 from tapenet.kernels import aligned, moves, panels
 from tapenet.kernels.blocks import counted, kind
 from tapenet.llvm import gemm, sharing, workers
+from tapenet.llvm.code import offset
 from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
-from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 

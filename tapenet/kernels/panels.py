@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from tapenet.kernels.blocks import turn
 from tapenet.llvm import gemm
+from tapenet.llvm.code import Strides, offset
 from tapenet.llvm.kernel import Array, Index, Kernel, Value
-from tapenet.llvm.loops import Strides, offset
 from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 

@@ -14,9 +14,9 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.llvm import blas, rehearsal, sharing, workers
 from tapenet.llvm.blas import GRAIN, PLAIN, ROW_MAJOR, TRANSPOSED, Length, Matrix, call
+from tapenet.llvm.code import Code
 from tapenet.llvm.factories import factory
 from tapenet.llvm.kernel import Kernel
-from tapenet.llvm.loops import Code
 from tapenet.llvm.sharing import Shared
 from tapenet.typing import DType
 

@@ -18,7 +18,7 @@ from tapenet.llvm.emitter import Value, literal, llvm_type, store
 from tapenet.locks import lock
 
 if TYPE_CHECKING:
-    from tapenet.llvm.loops import Code
+    from tapenet.llvm.code import Code
     from tapenet.typing import DType
 
 _FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv", "dtrsm", "ztrsm")

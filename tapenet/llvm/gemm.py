@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tapenet.llvm.code import Carried, Code, Strides, fetch, near, offset
 from tapenet.llvm.emitter import llvm_type
-from tapenet.llvm.loops import Carried, Code, Strides, fetch, near, offset
 from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 

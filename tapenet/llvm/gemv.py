@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tapenet.llvm.code import Carried, Code, Strides, offset
 from tapenet.llvm.emitter import llvm_type, load, store
 from tapenet.llvm.gemm import load_masked, mask
-from tapenet.llvm.loops import Carried, Code, Strides, offset
 from tapenet.llvm.processor import registers
 from tapenet.typing import DType
 

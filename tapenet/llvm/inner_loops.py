@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm import toolchain
+from tapenet.llvm.code import Code, offset
 from tapenet.llvm.functions import declarations
-from tapenet.llvm.loops import Code, offset
 from tapenet.llvm.ufuncs import table
 
 _WORD = np.dtype(np.int64)

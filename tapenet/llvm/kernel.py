@@ -33,12 +33,13 @@ import numpy as np
 
 from tapenet.llvm import rehearsal, sharing
 from tapenet.llvm.addresses import address
+from tapenet.llvm.code import Code, near
 from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suffix
 from tapenet.llvm.emitter import Value as Value
 from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
-from tapenet.llvm.loops import Code, near, run_length
 from tapenet.llvm.parts import AS_WRITTEN, OWN_VECTORS
 from tapenet.llvm.processor import registers
+from tapenet.llvm.reductions import run_length
 from tapenet.llvm.scalar import definitions
 from tapenet.llvm.toolchain import Library, begin
 from tapenet.typing import DType

@@ -8,18 +8,14 @@ that LLVM turns it into vector instructions.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from tapenet.llvm.emitter import Emitter, literal, llvm_type, load, store
+from tapenet.llvm.code import Access, Code, offset
+from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.processor import registers
+from tapenet.llvm.reductions import Accumulator, Reducing, identity, long_length, run_length
 from tapenet.typing import DType
-
-#: Numbers of elements between neighbours, by axis.
-Strides = tuple[int, ...]
 
 #: Turns of a loop from which vectors pay, and up to which LLVM might write it out instead.
 VECTOR, FEW = 8, 128
@@ -38,21 +34,6 @@ ARRAYS = 100
 #: Bytes of the shortest registers with masks, by which what is left over of a vector is computed at once; it pays in loops of
 #: known length only where an element costs more than so many additions.
 MASKS, DEAR = 64, 8
-_BYTE = np.dtype(np.int8)
-#: What reads or writes memory.
-_ACCESS = re.compile(r"^  (?:%\w+ = load|store) .*", re.MULTILINE)
-
-
-def run_length() -> int:
-    """Numbers in one run of a long sum: as many for each number in the registers, so that none adds up more of them
-    where registers are short."""
-    return 64 * registers().bytes
-
-
-def long_length() -> int:
-    """Sums of so many floats keep what rounding loses from run to run, so that their error does not grow with their
-    length."""
-    return 4 * run_length()
 
 
 def left_over(length: int, lanes: int, work: float) -> int:
@@ -60,246 +41,6 @@ def left_over(length: int, lanes: int, work: float) -> int:
     rest = length % lanes
     pays = registers().bytes >= MASKS and work > DEAR and length > lanes and 2 * rest > lanes
     return rest if pays else 0
-
-
-class Code(Emitter):
-    """The body of one function: instructions, labels and loops."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.labels = 0
-        self.block = "entry"
-        #: Allocations on the stack, which belong at the beginning of the function.
-        self.cells: list[str] = []
-        #: Intrinsics that loops use.
-        self.declares: set[str] = set()
-
-    def label(self) -> str:
-        """A new label."""
-        self.labels += 1
-        return f"L{self.labels}"
-
-    def begin(self, label: str) -> None:
-        """Begin a basic block."""
-        self.lines.append(f"{label}:")
-        self.block = label
-
-    def cell(self, dtype: DType) -> str:
-        """The pointer to a number on the stack, which LLVM keeps in a register."""
-        name = f"%cell{len(self.cells)}"
-        self.cells.append(f"  {name} = alloca {llvm_type(dtype, memory=True)}")
-        return name
-
-    def room(self, dtype: DType, count: int) -> str:
-        """The pointer to so many numbers on the stack, from the beginning of a cache line."""
-        name = f"%cell{len(self.cells)}"
-        self.cells.append(f"  {name} = alloca [{count} x {llvm_type(dtype, memory=True)}], align 64")
-        return name
-
-    def loop(
-        self,
-        count: int | str,
-        body: Callable[[str], None],
-        carried: Sequence[Carried] = (),
-        vectors: bool = False,
-        parallel: bool = False,
-        masked: bool = False,
-    ) -> None:
-        """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
-        sets `after`, and after the loop `register` is the final value. With `vectors` LLVM leaves a loop of few turns as it
-        is until it has made vectors of them: written out, turn by turn, they would stay single numbers. With `parallel` it does
-        not ask whether a turn reads or writes what another one writes: none does. With `masked` no turn is done by itself:
-        the last vector has lanes that are off."""
-        head, end = self.label(), self.label()
-        before = self.block
-        index = self.fresh()
-        following = self.fresh()
-        first = [c.register for c in carried]
-        phis = [self.fresh() for _ in carried]
-        self.line(f"  br label %{head}")
-        self.begin(head)
-        place = len(self.lines)
-        for c, phi in zip(carried, phis, strict=True):
-            c.register = phi
-        body(index)
-        if parallel:
-            turn = "\n".join(self.lines[place:])
-            self.lines[place:] = _ACCESS.sub(r"\g<0>, !llvm.access.group !turns", turn).split("\n")
-        latch = self.block
-        self.line(f"  {following} = add nuw nsw i64 {index}, 1")
-        done = self.emit(f"icmp eq i64 {following}, {count}")
-        said = ".rolled" * vectors + ".parallel" * parallel + ".masked" * masked
-        self.line(f"  br i1 {done}, label %{end}, label %{head}{f', !llvm.loop !loop{said}' if said else ''}")
-        inserted = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
-        for c, phi, start in zip(carried, phis, first, strict=True):
-            inserted.append(f"  {phi} = phi {c.type} [ {start}, %{before} ], [ {c.after}, %{latch} ]")
-            c.register = c.after
-        self.lines[place:place] = inserted
-        self.begin(end)
-
-
-#: How a reduction combines two values.
-Combine = Callable[[Code, str, str], str]
-
-
-class Carried:
-    """A value that a loop carries from turn to turn."""
-
-    __slots__ = ("after", "register", "type")
-
-    def __init__(self, register: str, type: str) -> None:
-        self.register = register
-        self.type = type
-        self.after = register
-
-
-class Reducing(Carried):
-    """A reduction that a loop carries from turn to turn. After the loop `total` is what it comes to.
-
-    The largest or smallest float is carried as an integer of the same order, with nan beyond all: compared as floats, so that
-    nan stays, a vector waits 15 cycles for the one before it, and in the end lane for lane. The largest of each of 1,000 rows
-    of 100 takes 0.28 of the time so, softmax of them 0.69.
-    """
-
-    __slots__ = ("combine", "keys", "low")
-
-    def __init__(self, name: str, dtype: DType, combine: Combine | None = None) -> None:
-        self.keys: DType | None = np.dtype(f"i{dtype.itemsize}") if dtype.kind == "f" and name in _EXTREMES else None
-        self.low = name == "reduce_minimum"
-        self.combine = combine or combiner(name, self.keys or dtype)
-        start = identity(name, dtype)
-        if self.keys is not None:
-            bits = int(np.array(np.inf if self.low else -np.inf, dtype).view(self.keys))
-            start = str(bits ^ (int(np.iinfo(self.keys).max) if bits < 0 else 0))
-        super().__init__(start, llvm_type(self.keys or dtype))
-
-    def take(self, code: Code, value: str) -> None:
-        """Combine with a value, in a turn of the loop."""
-        if self.keys is not None:
-            t = _FLOATS[self.type]
-            unordered = code.emit(f"fcmp uno {t} {value}, 0.0")
-            nan = int(np.array(np.nan, f"f{self.keys.itemsize}").view(self.keys))
-            beyond = nan if not self.low else ~nan
-            key = self._turned(code, code.emit(f"bitcast {t} {value} to {self.type}"))
-            value = code.emit(f"select i1 {unordered}, {self.type} {beyond}, {self.type} {key}")
-        self.after = self.combine(code, self.register, value)
-
-    def total(self, code: Code) -> str:
-        """The value, after the loop."""
-        if self.keys is None:
-            return self.register
-        return code.emit(f"bitcast {self.type} {self._turned(code, self.register)} to {_FLOATS[self.type]}")
-
-    def _turned(self, code: Code, bits: str) -> str:
-        """The integer of a float's order by its bits, or the bits by it: of negative ones all but the sign is turned."""
-        assert self.keys is not None
-        sign = code.emit(f"ashr {self.type} {bits}, {8 * self.keys.itemsize - 1}")
-        changed = code.emit(f"and {self.type} {sign}, {np.iinfo(self.keys).max}")
-        return code.emit(f"xor {self.type} {bits}, {changed}")
-
-
-class Access:
-    """An array in a loop nest: where its element for index 0 is, and how far it moves along each axis."""
-
-    __slots__ = ("dtype", "pointer", "strides")
-
-    def __init__(self, pointer: str, strides: Sequence[int], dtype: DType) -> None:
-        self.pointer = pointer
-        self.strides = tuple(strides)
-        self.dtype = dtype
-
-    def moved(self, code: Code, axis: int, index: str) -> Access:
-        """The same access at an index of one axis, which it loses."""
-        rest = self.strides[:axis] + self.strides[axis + 1 :]
-        return Access(offset(code, self.pointer, index, self.strides[axis], self.dtype), rest, self.dtype)
-
-    def parts(self) -> Access:
-        """Of complex numbers real and imaginary parts, along one more axis, of length 2."""
-        return Access(self.pointer, (*(2 * s for s in self.strides), 1), self.dtype.type(0).real.dtype)
-
-
-def offset(code: Code, pointer: str, index: str | int, stride: int | str, dtype: DType) -> str:
-    """A pointer moved by index * stride elements."""
-    if stride == 0 or index == 0:
-        return pointer
-    if stride == 1:
-        by: str | int = index
-    elif isinstance(index, int) and isinstance(stride, int):
-        by = index * stride
-    else:
-        by = code.emit(f"mul nsw i64 {index}, {stride}")
-    return code.emit(f"getelementptr inbounds {llvm_type(dtype, memory=True)}, ptr {pointer}, i64 {by}")
-
-
-def places(
-    code: Code, lengths: Sequence[int], pointers: Sequence[str], strides: Sequence[Sequence[int]],
-    body: Callable[[Sequence[str]], None], dtype: DType = _BYTE,
-) -> None:  # fmt: skip
-    """Loops over axes of some lengths, the first outermost: a body is given the pointers at each place. Strides are each
-    array's by these axes, in elements of a dtype."""
-    if not lengths:
-        body(pointers)
-        return
-
-    def turn(index: str) -> None:
-        moved = [offset(code, p, index, s[0], dtype) for p, s in zip(pointers, strides, strict=True)]
-        places(code, lengths[1:], moved, [s[1:] for s in strides], body, dtype)
-
-    code.loop(lengths[0], turn)
-
-
-def near(code: Code, pointer: str) -> str:
-    """The same pointer, of which LLVM knows nothing. What is read at known distances from it is left so: its search for
-    cheaper pointers in loops took a third of the time to compile kernels of convolutions, and found none."""
-    return code.emit(f'call ptr asm "", "=r,0"(ptr {pointer})')
-
-
-def fetch(code: Code, pointer: str, writes: bool = False) -> None:
-    """Have the line of memory fetched that is read, or written, soon; it need not be there."""
-    # Declared here alone: LLVM takes no function that is declared twice in other words.
-    code.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-    code.line(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(writes)}, i32 3, i32 1)")
-
-
-class Accumulator:
-    """A reduction in a nest: its name, and where its results are (strides of 0 along reduced axes).
-
-    Attributes:
-        combine: how it combines two values; by default as `combiner` says.
-        sums: whether it is a sum of floats.
-        lost: while it is a long one, the pointer to what rounding has lost of it so far.
-    """
-
-    __slots__ = ("access", "combine", "lost", "name", "sums")
-
-    def __init__(self, name: str, access: Access, combine: Combine | None = None) -> None:
-        self.name = name
-        self.access = access
-        self.combine = combine or combiner(name, access.dtype)
-        self.sums = combine is None and name == "reduce_add" and access.dtype.kind == "f"
-        self.lost: str | None = None
-
-    def at(self, access: Access) -> Accumulator:
-        """The same somewhere else."""
-        made = Accumulator(self.name, access, self.combine)
-        made.sums, made.lost = self.sums, self.lost
-        return made
-
-    def cell(self, code: Code) -> Accumulator:
-        """The same on the stack, in a number of its own."""
-        access = Access(code.cell(self.access.dtype), (0,) * len(self.access.strides), self.access.dtype)
-        made = self.at(access)
-        made.lost = None
-        return made
-
-    def begin(self, code: Code) -> None:
-        """Set its number to what changes nothing."""
-        store(code, identity(self.name, self.access.dtype), self.access.pointer, self.access.dtype)
-
-    def end(self, code: Code, pointer: str) -> None:
-        """Add its number to where it belongs."""
-        value = load(code, self.access.pointer, self.access.dtype)
-        store(code, self.combine(code, load(code, pointer, self.access.dtype), value), pointer, self.access.dtype)
 
 
 #: Given the accesses at the element the loop is at, computes, stores, and returns what each accumulator takes in.
@@ -526,31 +267,28 @@ def _blocked(
         count = within(code, length, start, rows)
         trips = count * row if isinstance(count, int) else code.emit(f"mul nuw nsw i64 {count}, {row}")
 
-        def here(access: Access) -> Access:
-            return Access(
-                offset(code, access.pointer, start, access.strides[0], access.dtype), access.strides, access.dtype
-            )
-
         line = []
         for i, access in enumerate(accesses):
             if i in copies and access.strides[0]:
-                spread(i, here(access), count)
-            line.append(_line(copies[i] if i in copies else here(access)))
-        to = [_line(many[i].access if i in many else here(a.access)) for i, a in enumerate(accumulators)]
+                spread(i, access.after(code, start), count)
+            line.append(_line(copies[i] if i in copies else access.after(code, start)))
+        to = [_line(many[i].access if i in many else a.access.after(code, start)) for i, a in enumerate(accumulators)]
         own = [i for i in sums if i not in lasting]
         for i in own:
             begin(i)
         _axis(code, trips, [], line, run, _placed(accumulators, to))
         for i in own:
-            end(i, here(sums[i].access), count)
+            end(i, sums[i].access.after(code, start), count)
 
-    code.loop(-(-length // rows) if isinstance(length, int) else _blocks(code, length, rows), block)
+    code.loop(_blocks(code, length, rows), block)
     for i in lasting:
         end(i, sums[i].access, rows)
 
 
-def _blocks(code: Code, length: str, rows: int) -> str:
-    """How many blocks there are of a number of rows that is known when the code runs."""
+def _blocks(code: Code, length: int | str, rows: int) -> int | str:
+    """How many blocks of so many rows there are."""
+    if isinstance(length, int):
+        return -(-length // rows)
     return code.emit(f"udiv i64 {code.emit(f'add nuw nsw i64 {length}, {rows - 1}')}, {rows}")
 
 
@@ -576,7 +314,7 @@ def _long_sums(
         store(code, literal(0, cell.access.dtype), cell.lost, cell.access.dtype)
     _walk(code, lengths, accesses, run, [cells.get(a, a) for a in accumulators])
     for accumulator, cell in cells.items():
-        cell.end(code, accumulator.access.pointer)
+        accumulator.take(code, cell.value(code))
 
 
 def _runs(code: Code, lengths: list[int], accesses: list[Access], run: Run, accumulators: list[Accumulator]) -> None:
@@ -591,16 +329,13 @@ def _runs(code: Code, lengths: list[int], accesses: list[Access], run: Run, accu
         code.declares.add("llvm.umin.i64")
         trips = code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {step})")
 
-        def moved(a: Access) -> Access:
-            return Access(offset(code, a.pointer, start, a.strides[0], a.dtype), a.strides, a.dtype)
-
         for cell in cells.values():
             cell.begin(code)
-        others = _placed(accumulators, [moved(a.access) for a in accumulators])
+        others = _placed(accumulators, [a.access.after(code, start) for a in accumulators])
         parts = [cells.get(a, b) for a, b in zip(accumulators, others, strict=True)]
-        _axis(code, trips, inner, [moved(a) for a in accesses], run, parts)
+        _axis(code, trips, inner, [a.after(code, start) for a in accesses], run, parts)
         for accumulator, cell in cells.items():
-            _add(code, accumulator, accumulator.access.pointer, load(code, cell.access.pointer, cell.access.dtype))
+            accumulator.take(code, cell.value(code))
 
     code.loop(-(-length // step), part)
 
@@ -615,18 +350,13 @@ def _staged(code: Code, length: int | str, accesses: list[Access], run: Run, acc
         start = code.emit(f"mul nuw nsw i64 {index}, {count}")
         turns = within(code, length, start, count)
 
-        def here(access: Access) -> Access:
-            return Access(
-                offset(code, access.pointer, start, access.strides[0], access.dtype), access.strides, access.dtype
-            )
-
-        at = [here(a) for a in accesses]
-        placed = _placed(accumulators, [here(a.access) for a in accumulators])
+        at = [a.after(code, start) for a in accesses]
+        placed = _placed(accumulators, [a.access.after(code, start) for a in accumulators])
         for stage in run.stages:
             used = [*(at[i] for i in stage.uses), *(rows[i] for i in stage.rows)]
             _innermost(code, turns, used, stage.body, [placed[i] for i in stage.sums])
 
-    code.loop(-(-length // count) if isinstance(length, int) else _blocks(code, length, count), block)
+    code.loop(_blocks(code, length, count), block)
 
 
 def _few(length: int | str, rows: int, item: int) -> int:
@@ -656,12 +386,7 @@ def _innermost(
     several = len(every) > ARRAYS
 
     def part(first: int, count: int | str, masked: bool) -> None:
-        carried = [
-            None
-            if a.access.strides[0]
-            else Reducing(a.name, a.access.dtype, None if a.name in _EXTREMES else a.combine)
-            for a in accumulators
-        ]
+        carried = [None if a.access.strides[0] else a.carried() for a in accumulators]
 
         def turn(index: str) -> None:
             if first:
@@ -674,7 +399,7 @@ def _innermost(
         code.loop(count, turn, [c for c in carried if c is not None], vectors, several, masked)
         for accumulator, c in zip(accumulators, carried, strict=True):
             if c is not None:
-                _add(code, accumulator, accumulator.access.pointer, c.total(code))
+                accumulator.take(code, c.total(code))
 
     rest = 0
     if isinstance(length, int) and length < LONG and not several:
@@ -694,27 +419,9 @@ def _turn(
 ) -> None:
     for accumulator, c, value in zip(accumulators, carried, body(at), strict=True):
         if c is None:
-            _add(code, accumulator, accumulator.access.pointer, value)
+            accumulator.take(code, value)
         else:
             c.take(code, value)
-
-
-def _add(code: Code, accumulator: Accumulator, pointer: str, value: str) -> None:
-    """Combine a value with what is in memory. For a long sum, what rounding loses is subtracted from the next value
-    (Kahan's summation); nothing is lost of infinities and nan."""
-    dtype = accumulator.access.dtype
-    before = load(code, pointer, dtype)
-    if accumulator.lost is None:
-        store(code, accumulator.combine(code, before, value), pointer, dtype)
-        return
-    t = llvm_type(dtype)
-    value = code.emit(f"fsub {t} {value}, {load(code, accumulator.lost, dtype)}")
-    after = code.emit(f"fadd {t} {before}, {value}")
-    added = code.emit(f"fsub {t} {after}, {before}")
-    lost = code.emit(f"fsub {t} {added}, {value}")
-    finite = code.emit(f"fcmp ord {t} {lost}, {lost}")
-    store(code, code.emit(f"select i1 {finite}, {t} {lost}, {t} {literal(0, dtype)}"), accumulator.lost, dtype)
-    store(code, after, pointer, dtype)
 
 
 def fill(code: Code, pointer: str, size: int | str, value: str, dtype: DType) -> None:
@@ -744,76 +451,3 @@ def copy(code: Code, lengths: Sequence[int], source: Access, target: Access, add
         return []
 
     nest(code, lengths, [source, target], body)
-
-
-# -- reductions --------------------------------------------------------------------------------------------------
-
-
-#: The reductions to one of the values themselves.
-_EXTREMES = ("reduce_maximum", "reduce_minimum")
-#: The float as wide as an integer.
-_FLOATS = {"i32": "float", "i64": "double"}
-
-
-def reducible(name: str, dtype: DType) -> bool:
-    """Whether there is a reduction of this name for a dtype."""
-    if name in ("reduce_logical_and", "reduce_logical_or"):
-        return dtype.kind == "b"
-    return dtype.char in "fd" or (dtype.kind in "iu" and dtype.itemsize >= 4)
-
-
-def identity(name: str, dtype: DType) -> str:
-    """What changes nothing in a reduction."""
-    if name == "reduce_add":
-        return literal(-0.0 if dtype.kind == "f" else 0, dtype)  # 0.0 + -0.0 would be 0.0
-    if name == "reduce_multiply":
-        return literal(1, dtype)
-    if name in ("reduce_logical_and", "reduce_logical_or"):
-        return literal(name == "reduce_logical_and", dtype)
-    low = name == "reduce_maximum"
-    if dtype.kind == "f":
-        return literal(-np.inf if low else np.inf, dtype)
-    limits = np.iinfo(dtype)
-    return literal(limits.min if low else limits.max, dtype)
-
-
-def combiner(name: str, dtype: DType) -> Combine:
-    """How a reduction combines two values. Sums and products may be regrouped (`reassoc`), so that a loop over them
-    becomes vector instructions; nothing else is relaxed."""
-    t = llvm_type(dtype)
-    float_ = dtype.kind == "f"
-    if name in _EXTREMES:
-        short = name.removeprefix("reduce_")
-        if float_:
-            intrinsic = f"llvm.{short}.{'f32' if dtype.itemsize == 4 else 'f64'}"  # gives nan if one is
-        else:
-            intrinsic = f"llvm.{'s' if dtype.kind == 'i' else 'u'}{short[:3]}.{t}"
-
-        def extreme(code: Code, a: str, b: str) -> str:
-            code.declares.add(intrinsic)
-            return code.emit(f"call {t} @{intrinsic}({t} {a}, {t} {b})")
-
-        return extreme
-    operation = {
-        "reduce_add": "fadd reassoc" if float_ else "add",
-        "reduce_multiply": "fmul reassoc" if float_ else "mul",
-        "reduce_logical_and": "and",
-        "reduce_logical_or": "or",
-    }[name]
-
-    def combine(code: Code, a: str, b: str) -> str:
-        return code.emit(f"{operation} {t} {a}, {b}")
-
-    return combine
-
-
-def declarations(names: Iterable[str]) -> str:
-    """Declarations of the intrinsics that loops use, each once; what is written out is taken as it is."""
-    lines = set()
-    for name in names:
-        if name.startswith(("declare ", "define ", "@")):
-            lines.add(name)
-            continue
-        t = {"f32": "float", "f64": "double"}.get(name.rsplit(".", 1)[1], name.rsplit(".", 1)[1])
-        lines.add(f"declare {t} @{name}({t}, {t})")
-    return "\n".join(sorted(lines))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tapenet.llvm.c_functions import CFunction, call_of, declaration
+from tapenet.llvm.code import Code
 from tapenet.llvm.emitter import load, store
-from tapenet.llvm.loops import Code
 
 _HEAD = "define void @loop(ptr %args, ptr %dims, ptr %steps, ptr %data) #0 {\nentry:\n"
 

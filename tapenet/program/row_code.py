@@ -16,22 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.llvm.code import Code, declarations, offset
 from tapenet.llvm.emitter import literal, llvm_type, load, store
-from tapenet.llvm.loops import (
-    FEW,
-    MASKS,
-    VECTOR,
-    Code,
-    Reducing,
-    combiner,
-    declarations,
-    identity,
-    left_over,
-    long_length,
-    offset,
-    run_length,
-)
+from tapenet.llvm.loops import FEW, MASKS, VECTOR, left_over
 from tapenet.llvm.processor import registers
+from tapenet.llvm.reductions import Reducing, combiner, identity, long_length, run_length
 from tapenet.llvm.scalar import COST, apply, definitions
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.row_programs import COLUMN, FULL, ROW, SEGMENT, SINGLE, Rows, is_literal

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tapenet.llvm.loops import reducible
+from tapenet.llvm.reductions import reducible
 from tapenet.llvm.scalar import COST, can
 from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import simplify

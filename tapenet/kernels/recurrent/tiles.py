@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from tapenet.llvm.code import Carried
 from tapenet.llvm.emitter import Value
 from tapenet.llvm.kernel import Array, Index, Kernel
-from tapenet.llvm.loops import Carried
 from tapenet.llvm.processor import registers
 
 #: Rows of the batch of a thread, or a multiple of it: weights are read for a few rows at a time.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
+from tapenet.llvm.code import Access, offset
 from tapenet.llvm.emitter import load, store
-from tapenet.llvm.loops import Access, Accumulator, nest, offset
+from tapenet.llvm.loops import nest
+from tapenet.llvm.reductions import Accumulator
 from tapenet.program import joined
 from tapenet.program.fusion import Kernel
 from tapenet.program.ir import Instruction, Value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tapenet.llvm.loops import places
+from tapenet.llvm.code import places
 from tapenet.program.c_rows import CALLS, lengths
 from tapenet.program.ir import Instruction
 from tapenet.program.layout import Layouts, alike, c_strides

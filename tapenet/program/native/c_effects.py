@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tapenet.llvm import loops, toolchain
+from tapenet.llvm.code import offset
 from tapenet.llvm.emitter import supported
-from tapenet.llvm.loops import offset
 from tapenet.program.c_effects import CEffect, Where, effect_of
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.layout import Layouts, alike, c_strides

@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
 from tapenet.llvm.addresses import address
+from tapenet.llvm.code import offset
 from tapenet.llvm.emitter import held
-from tapenet.llvm.loops import offset
 from tapenet.program import generated
 from tapenet.program.called_ops import Hole, PlainFunction, expression, note_line, settling
 from tapenet.program.ir import Builder, Constant, Instruction, Value

@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tapenet.llvm.code import Access, Code, offset
 from tapenet.llvm.emitter import load, store
-from tapenet.llvm.loops import Access, Code, copy, offset
+from tapenet.llvm.loops import copy
 from tapenet.program.in_place import SMALL, changed
 from tapenet.program.ir import Constant, Instruction, Program, Value, Write
 from tapenet.program.layout import Layouts

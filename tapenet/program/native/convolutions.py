@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from tapenet.kernels import channels_last, quantized_maps, winograd_maps
 from tapenet.llvm import workers
+from tapenet.llvm.code import offset
 from tapenet.llvm.emitter import Value as Register
 from tapenet.llvm.kernel import Array, Index, Kernel
-from tapenet.llvm.loops import offset
 from tapenet.llvm.processor import registers
 from tapenet.program import quantized_windows, windows
 from tapenet.program.ir import Instruction

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm import toolchain
+from tapenet.llvm.code import Code, offset
 from tapenet.llvm.emitter import literal, load, store
-from tapenet.llvm.loops import Code, offset
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.native.functions import Function
 from tapenet.program.native.writer import Family

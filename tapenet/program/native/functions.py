@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.llvm import loops
-from tapenet.llvm.loops import Code
+from tapenet.llvm.code import Code, declarations
 from tapenet.llvm.outlining import outlined
 from tapenet.llvm.scalar import definitions
 
@@ -104,7 +103,7 @@ class Functions:
         """All of them, with what they need declared."""
         needs = {n for f in self.by_name.values() for n in f.needs}
         declares = {n for f in self.by_name.values() for n in f.declares}
-        texts = [definitions(needs), loops.declarations(declares)]
+        texts = [definitions(needs), declarations(declares)]
         for name, function in self.by_name.items():
             given = [*(f"ptr noalias %b{i}" for i in function.given), function.more]
             parameters = ", ".join(filter(None, given))

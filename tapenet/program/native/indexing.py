@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm.addresses import LINE
+from tapenet.llvm.code import Access, Code, offset
 from tapenet.llvm.emitter import llvm_type, load, store, supported
-from tapenet.llvm.loops import Access, Code, fill, offset, within
+from tapenet.llvm.loops import fill, within
 from tapenet.program.called_ops import Hole
 from tapenet.program.fusion import aligned
 from tapenet.program.ir import Instruction, Value

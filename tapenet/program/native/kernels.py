@@ -7,22 +7,11 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 
+from tapenet.llvm.code import Access, Code, offset
 from tapenet.llvm.emitter import literal, load, store, supported
-from tapenet.llvm.loops import (
-    VECTOR,
-    Access,
-    Accumulator,
-    Body,
-    Code,
-    Run,
-    Stage,
-    fill,
-    identity,
-    nest,
-    offset,
-    reducible,
-)
+from tapenet.llvm.loops import VECTOR, Body, Run, Stage, fill, nest
 from tapenet.llvm.processor import registers
+from tapenet.llvm.reductions import Accumulator, identity, reducible
 from tapenet.llvm.scalar import COST, apply, can
 from tapenet.program.fusion import Kernel, aligned
 from tapenet.program.ir import Constant, Instruction, Value

@@ -18,7 +18,7 @@ from tapenet import kernels
 from tapenet.kernels import moves
 from tapenet.llvm import rehearsal, sharing
 from tapenet.llvm.addresses import LINE, address
-from tapenet.llvm.loops import Code
+from tapenet.llvm.code import Code
 from tapenet.llvm.recording import Launch, Place, Recording, recording
 from tapenet.llvm.sharing import EACH, INTEGER, SCRATCH
 from tapenet.program.called_ops import Hole, filled

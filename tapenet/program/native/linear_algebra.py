@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm import blas, lapack
+from tapenet.llvm.code import Access, offset, places
 from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.inner_loops import INVALID, InnerLoop, call, errors, inner_loop
-from tapenet.llvm.loops import Access, copy, offset, places
+from tapenet.llvm.loops import copy
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, c_strides
 from tapenet.program.linear_algebra import ROWS, axes

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from tapenet.llvm import loops
+from tapenet.llvm.code import Code, offset
 from tapenet.llvm.emitter import held
 from tapenet.llvm.scalar import COST
 from tapenet.program.c_effects import CEffect
@@ -220,7 +220,7 @@ class Module:
         visible = "internal " if self.prefix != "segment" else ""
         if len(segment.entries) <= PART:
             return f"define {visible}i64 @{name}(ptr %table) {{\n{self._calls(segment.entries)}\n}}"
-        code = loops.Code()
+        code = Code()
         for i in range(0, len(segment.entries), PART):
             part = self._calls(segment.entries[i : i + PART])
             self.functions.bodies.append(f"define internal i64 @{name}_{i}(ptr %table) #0 {{\n{part}\n}}")
@@ -230,24 +230,24 @@ class Module:
 
     def _calls(self, entries: list[Entry]) -> str:
         """The body of a function that calls those of entries."""
-        code = loops.Code()
+        code = Code()
         base = code.emit("load ptr, ptr %table")
         pointers: dict[Hashable, str] = {}
 
         def pointer(buffer: Hashable) -> str:
             if buffer not in pointers:
                 if isinstance(buffer, Offset):
-                    pointers[buffer] = loops.offset(code, pointer(buffer.buffer), buffer.elements, 1, buffer.dtype)
+                    pointers[buffer] = offset(code, pointer(buffer.buffer), buffer.elements, 1, buffer.dtype)
                 elif isinstance(buffer, Cell):
                     pointers[buffer] = f"%cell{buffer.number}"
                     code.cells.append(f"  {pointers[buffer]} = alloca [{buffer.bytes} x i8], align 16")
                 elif isinstance(buffer, Arena):
-                    pointers[buffer] = loops.offset(code, base, buffer.offset, 1, np.dtype(np.int8))
+                    pointers[buffer] = offset(code, base, buffer.offset, 1, np.dtype(np.int8))
                 elif buffer == STATUS:
-                    pointers[buffer] = loops.offset(code, "%table", 1, 1, np.dtype(np.int64))
+                    pointers[buffer] = offset(code, "%table", 1, 1, np.dtype(np.int64))
                 else:
                     assert isinstance(buffer, Slot)
-                    at = loops.offset(code, "%table", buffer.position, 1, np.dtype(np.int64))
+                    at = offset(code, "%table", buffer.position, 1, np.dtype(np.int64))
                     pointers[buffer] = code.emit(f"load ptr, ptr {at}")
             return pointers[buffer]
 
@@ -272,7 +272,7 @@ class Module:
     def _function(self, entry: Entry) -> Function:
         layouts, buffer = self.layouts, self.memory.buffer
         if slots.empty(entry, layouts):
-            return Function.of(loops.Code(), [])
+            return Function.of(Code(), [])
         space = self.memory.workspace(entry)
         if isinstance(entry, Kernel) and entry.joins:
             return self._computed(entry, buffer, space)
@@ -312,7 +312,7 @@ class Module:
         return parallel.write(entry, cut, self.layouts, stored, buffer, space, self.functions.name)
 
 
-def _go_on_if_zero(code: loops.Code, status: str) -> None:
+def _go_on_if_zero(code: Code, status: str) -> None:
     """Leave for the label `failed` unless a status is 0."""
     fine = code.emit(f"icmp eq i64 {status}, 0")
     following = code.label()

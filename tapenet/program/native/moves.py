@@ -9,8 +9,9 @@ import numpy as np
 
 from tapenet.llvm import loops
 from tapenet.llvm.addresses import LINE
+from tapenet.llvm.code import Access, Code, offset
 from tapenet.llvm.emitter import literal, load, store
-from tapenet.llvm.loops import Access, Code, nest, offset
+from tapenet.llvm.loops import nest
 from tapenet.llvm.scalar import apply
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.native import pieces, raising

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tapenet.llvm.code import Access, offset
 from tapenet.llvm.emitter import llvm_type, load, store, supported
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
-from tapenet.llvm.loops import Access, copy, nest, offset
+from tapenet.llvm.loops import copy, nest
 from tapenet.llvm.sorting_functions import extreme_function, sorting_function
 from tapenet.program.ir import Instruction
 from tapenet.program.layout import c_strides

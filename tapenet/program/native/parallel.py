@@ -15,9 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tapenet.llvm.addresses import LINE
+from tapenet.llvm.code import Code, offset
 from tapenet.llvm.emitter import load, store
-from tapenet.llvm.loops import BLOCKED, LONG, Code, combiner, fill, identity, offset, weight
+from tapenet.llvm.loops import BLOCKED, LONG, fill, weight
 from tapenet.llvm.processor import registers
+from tapenet.llvm.reductions import combiner, identity
 from tapenet.program.fusion import Kernel, aligned
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts

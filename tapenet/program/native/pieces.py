@@ -9,8 +9,8 @@ import numpy as np
 
 from tapenet.llvm import loops, workers
 from tapenet.llvm.addresses import LINE
+from tapenet.llvm.code import Access, Code, offset
 from tapenet.llvm.emitter import literal
-from tapenet.llvm.loops import Access, Code, offset
 from tapenet.llvm.processor import processors
 from tapenet.llvm.sharing import Shared
 from tapenet.program.native.functions import Function

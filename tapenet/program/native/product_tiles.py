@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from tapenet.kernels import panels
 from tapenet.llvm import gemm, workers
+from tapenet.llvm.code import offset
 from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.kernel import Value as Register
-from tapenet.llvm.loops import offset
 from tapenet.program.native.functions import Function
 from tapenet.program.native.pieces import called, either, given, share
 from tapenet.typing import DType

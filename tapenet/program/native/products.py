@@ -9,10 +9,12 @@ from tapenet.kernels import linear, panels, products
 from tapenet.kernels.products import Product, arranged
 from tapenet.llvm import gemm, gemv, sharing, workers
 from tapenet.llvm.blas import GRAIN, Matrix, find, matrix
+from tapenet.llvm.code import Access, Carried, Code, offset, places
 from tapenet.llvm.emitter import llvm_type
 from tapenet.llvm.kernel import Kernel
-from tapenet.llvm.loops import Access, Accumulator, Carried, Code, copy, fill, identity, nest, offset, places, within
+from tapenet.llvm.loops import copy, fill, nest, within
 from tapenet.llvm.processor import registers
+from tapenet.llvm.reductions import Accumulator, identity
 from tapenet.llvm.sharing import Shared
 from tapenet.program.ir import Builder, Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides

@@ -7,7 +7,7 @@ import importlib
 import sys
 
 from tapenet.llvm import toolchain
-from tapenet.llvm.loops import Code
+from tapenet.llvm.code import Code
 
 #: The buffer of the number that says what went wrong: 0 for nothing, 1 for an error that is set, or an index out of bounds.
 STATUS = "status"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tapenet.llvm.code import places
 from tapenet.llvm.emitter import literal, store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
-from tapenet.llvm.loops import places
 from tapenet.program.ir import Instruction
 from tapenet.program.low import real_of
 from tapenet.program.native.functions import Function

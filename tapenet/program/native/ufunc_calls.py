@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tapenet.llvm.code import Access, offset, places
 from tapenet.llvm.emitter import literal, llvm_type, load, store
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
-from tapenet.llvm.loops import Access, identity, nest, offset, places
+from tapenet.llvm.loops import nest
+from tapenet.llvm.reductions import identity
 from tapenet.program.ir import Instruction
 from tapenet.program.native.functions import Function
 from tapenet.program.native.writer import Family

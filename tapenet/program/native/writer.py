@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from tapenet.llvm.loops import Access, Code
+from tapenet.llvm.code import Access, Code
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts
 from tapenet.program.native.functions import Function, Offset

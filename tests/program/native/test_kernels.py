@@ -17,8 +17,8 @@ from tapenet.program.ir import Program, Reference, Value
 pytest.importorskip("llvmlite")
 
 from tapenet.llvm import loops, toolchain
-from tapenet.llvm.loops import long_length, run_length
 from tapenet.llvm.processor import registers
+from tapenet.llvm.reductions import long_length, run_length
 from tapenet.program.native import Runner, build
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.native.module import Module
