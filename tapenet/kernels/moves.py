@@ -15,7 +15,7 @@ from tapenet.kernels.constants import lasting
 from tapenet.kernels.constants import zeros as zeros
 from tapenet.llvm import rehearsal
 from tapenet.llvm.factories import factory
-from tapenet.llvm.kernel import Array, Kernel, Value
+from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
@@ -115,15 +115,7 @@ def _bordered(char: str) -> Shared:
     copies, channels, apart, some, row, lead = (k.integer() for _ in range(6))
     (n, whole, before, step), (n2, whole2, before2, step2) = ([k.integer() for _ in range(4)] for _ in range(2))
     begin, end = k.range()
-    k.declares |= {
-        "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
-        "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)",
-    }
-
-    def put(intrinsic: str, place: Value, source: str, number: Value) -> None:
-        count = (number * k.dtype.itemsize).name
-        k.line(f"  call void @llvm.{intrinsic}.i64(ptr {out.at(place)}, {source}, i64 {count}, i1 false)")
-
+    size = k.dtype.itemsize
     for c in k.turns(channels):
         for i in k.turns(end, begin):
             for j in k.turns(whole2):
@@ -132,9 +124,9 @@ def _bordered(char: str) -> Shared:
                 copied, zeros = there.where(some, 0), there.where(lead, row)
                 source = x.at(there.where(c * apart + a * step + b * step2, 0))
                 at = ((c * whole + i) * whole2 + j) * row
-                put("memset.p0", at, "i8 0", zeros)
-                put("memcpy.p0.p0", at + zeros, f"ptr {source}", copied * copies)
-                put("memset.p0", at + zeros + copied, "i8 0", row - zeros - copied)
+                k.zeros(out.at(at), (zeros * size).name)
+                k.copy(source, out.at(at + zeros), copied * copies * size)
+                k.zeros(out.at(at + zeros + copied), ((row - zeros - copied) * size).name)
     return k.shared()
 
 
@@ -348,9 +340,7 @@ def _clear(char: str) -> Shared:
     k = Kernel("clear", char)
     array = k.array(1)
     begin, end = k.range(1024)
-    k.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-    count = ((end - begin) * k.dtype.itemsize).name
-    k.line(f"  call void @llvm.memset.p0.i64(ptr {array.at(begin)}, i8 0, i64 {count}, i1 false)")
+    k.zeros(array.at(begin), ((end - begin) * k.dtype.itemsize).name)
     return k.shared()
 
 
@@ -452,11 +442,10 @@ def _put_taps(taps: int, number: int, char: str) -> Shared:
     k = Kernel("put_taps", char)
     some, offsets, weight, channels = k.array(1), k.array(taps, dtype=np.int64), k.array(1), k.integer()
     begin, end = k.range()
-    k.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
     bytes = (channels * (number * k.dtype.itemsize)).name
     for o in k.turns(end, begin):
         at = weight.at(o * channels * number)
-        k.line(f"  call void @llvm.memset.p0.i64(ptr {at}, i8 0, i64 {bytes}, i1 false)")
+        k.zeros(at, bytes)
         for row in k.turns((o + 1) * channels, o * channels):
             for t in k.turns(taps):
                 weight.store(some.load(row * taps + t), row * number + offsets.load(t))

@@ -93,6 +93,47 @@ class Code(Emitter):
         self.lines[place:place] = inserted
         self.begin(end)
 
+    def where(self, condition: str, then: Callable[[], None], other: Callable[[], None] | None = None) -> None:
+        """Code for when a condition holds, and for when it does not."""
+        yes, no = self.label(), self.label()
+        end = no if other is None else self.label()
+        self.line(f"  br i1 {condition}, label %{yes}, label %{no}")
+        for label, write in ((yes, then), (no, other)):
+            if write is not None:
+                self.begin(label)
+                write()
+                self.line(f"  br label %{end}")
+        self.begin(end)
+
+    def as_long_as(self, test: Callable[[], str], body: Callable[[], None]) -> None:
+        """Run `body()` as long as `test()` gives the register of a truth."""
+        head, turn, end = self.label(), self.label(), self.label()
+        self.line(f"  br label %{head}")
+        self.begin(head)
+        self.line(f"  br i1 {test()}, label %{turn}, label %{end}")
+        self.begin(turn)
+        body()
+        self.line(f"  br label %{head}")
+        self.begin(end)
+
+    def leave(self, wrong: str, last: Sequence[str] = ()) -> None:
+        """Return where something is wrong, after some last lines."""
+        stop, following = self.label(), self.label()
+        self.line(f"  br i1 {wrong}, label %{stop}, label %{following}")
+        self.begin(stop)
+        self.lines += [*last, "  ret void"]
+        self.begin(following)
+
+    def least(self, a: str | int, b: str | int) -> str:
+        """The smaller of two lengths."""
+        self.declares.add("llvm.umin.i64")
+        return self.emit(f"call i64 @llvm.umin.i64(i64 {a}, i64 {b})")
+
+    def zeros(self, pointer: str, bytes: str | int) -> None:
+        """Set so many bytes to 0."""
+        self.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+        self.line(f"  call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {bytes}, i1 false)")
+
 
 class Carried:
     """A value that a loop carries from turn to turn."""

@@ -178,20 +178,9 @@ def _tiles(
     def turn(index: str) -> None:
         tile(code.emit(f"add nuw nsw i64 {first}, {code.emit(f'mul nuw nsw i64 {index}, {rows}')}"), rows)
 
-    _if_any(code, whole, turn)
+    code.where(code.emit(f"icmp ne i64 {whole}, 0"), lambda: code.loop(whole, turn))
     done = code.emit(f"mul nuw nsw i64 {whole}, {rows}")
     return code.emit(f"add nuw nsw i64 {first}, {done}"), code.emit(f"sub nuw nsw i64 {count}, {done}")
-
-
-def _if_any(code: Code, count: str, body: Callable[[str], None]) -> None:
-    """A loop of `count` turns, which may be none."""
-    some, none = code.label(), code.label()
-    more = code.emit(f"icmp ne i64 {count}, 0")
-    code.line(f"  br i1 {more}, label %{some}, label %{none}")
-    code.begin(some)
-    code.loop(count, body)
-    code.line(f"  br label %{none}")
-    code.begin(none)
 
 
 def _most(vectors: int) -> int:

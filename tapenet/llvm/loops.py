@@ -325,9 +325,7 @@ def _runs(code: Code, lengths: list[int], accesses: list[Access], run: Run, accu
 
     def part(index: str) -> None:
         start = code.emit(f"mul nuw nsw i64 {index}, {step}")
-        rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
-        code.declares.add("llvm.umin.i64")
-        trips = code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {step})")
+        trips = code.least(code.emit(f"sub nuw nsw i64 {length}, {start}"), step)
 
         for cell in cells.values():
             cell.begin(code)
@@ -372,9 +370,7 @@ def within(code: Code, length: int | str, start: str, count: int) -> int | str:
     """How many of `count` elements from a start on lie within so many."""
     if isinstance(length, int) and length % count == 0:
         return count
-    rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
-    code.declares.add("llvm.umin.i64")
-    return code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {count})")
+    return code.least(code.emit(f"sub nuw nsw i64 {length}, {start}"), count)
 
 
 def _innermost(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tapenet.llvm.c_functions import CFunction, call_of, declaration
-from tapenet.llvm.code import Code
+from tapenet.llvm.code import Code, declarations
 from tapenet.llvm.emitter import load, store
 
 _HEAD = "define void @loop(ptr %args, ptr %dims, ptr %steps, ptr %data) #0 {\nentry:\n"
@@ -18,16 +18,11 @@ def text(function: CFunction) -> str:
     neighbours, and data that is not used."""
     write = _arrays if function.signature.of_arrays else _numbers
     code = Code()
-    end = code.label()
     count = code.emit("load i64, ptr %dims")
-    begin = code.label()
-    code.line(f"  br i1 {code.emit(f'icmp sgt i64 {count}, 0')}, label %{begin}, label %{end}")
-    code.begin(begin)
-    declares = write(code, function, count)
-    code.line(f"  br label %{end}")
-    code.begin(end)
+    code.where(code.emit(f"icmp sgt i64 {count}, 0"), lambda: write(code, function, count))
+    declares = declarations(code.declares) + "\n" + declaration(function.symbol, function.signature)
     body = "\n".join([*code.cells, *code.lines])
-    return f"{declares}{declaration(function.symbol, function.signature)}{_HEAD}{body}\n  ret void\n}}\n"
+    return f"{declares}{_HEAD}{body}\n  ret void\n}}\n"
 
 
 def _word(code: Code, pointer: str, place: int, kind: str = "i64") -> str:
@@ -39,7 +34,7 @@ def _moved(code: Code, pointer: str, index: str, step: str) -> str:
     return code.emit(f"getelementptr inbounds i8, ptr {pointer}, i64 {code.emit(f'mul nsw i64 {index}, {step}')}")
 
 
-def _numbers(code: Code, function: CFunction, count: str) -> str:
+def _numbers(code: Code, function: CFunction, count: str) -> None:
     """A call for each element."""
     dtypes = function.signature.dtypes
     starts = [(_word(code, "%args", k, "ptr"), _word(code, "%steps", k), dtype) for k, dtype in enumerate(dtypes)]
@@ -50,10 +45,9 @@ def _numbers(code: Code, function: CFunction, count: str) -> str:
         store(code, code.emit(call_of(function.symbol, function.signature, operands)), out, dtype)
 
     code.loop(count, turn)
-    return ""
 
 
-def _arrays(code: Code, function: CFunction, count: str) -> str:
+def _arrays(code: Code, function: CFunction, count: str) -> None:
     """A call for each place in the leading axes. An array that is not contiguous is copied to memory that is, a result from
     there."""
     signature = function.signature
@@ -93,18 +87,14 @@ def _arrays(code: Code, function: CFunction, count: str) -> str:
 
     def copied(k: int, place: str, back: bool) -> None:
         """Copy an array that is scattered to its memory, or back."""
-        copy, done = code.label(), code.label()
-        code.line(f"  br i1 {scattered[k]}, label %{copy}, label %{done}")
-        code.begin(copy)
         sizes = [lengths[n] for n in parts[k].sizes or ()]
-        _copy(code, sizes, strides[k], place, memory[k], signature.dtypes[k], back)
-        code.line(f"  br label %{done}")
-        code.begin(done)
+        rest = strides[k], place, memory[k], signature.dtypes[k], back
+        code.where(scattered[k], lambda: _copy(code, sizes, *rest))
 
     code.loop(count, turn)
     for pointer in memory:
         code.line(f"  call void @free(ptr {pointer})")
-    return "declare ptr @malloc(i64)\ndeclare void @free(ptr)\n"
+    code.declares |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
 
 
 def _copy(

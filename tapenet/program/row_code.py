@@ -245,10 +245,6 @@ class RowCode(Code):
     def _product(self, a: str | int, b: str | int) -> str | int:
         return 0 if a == 0 else self.emit(f"mul nsw i64 {a}, {b}")
 
-    def _least(self, a: str | int, b: str | int) -> str:
-        self.declares.add("llvm.umin.i64")
-        return self.emit(f"call i64 @llvm.umin.i64(i64 {a}, i64 {b})")
-
     # -- rows ----------------------------------------------------------------------------------------------------
 
     def _blocks(self) -> None:
@@ -260,7 +256,7 @@ class RowCode(Code):
 
         def block(index: str) -> None:
             first = self.emit(f"add nsw i64 {self.emit(f'mul nuw nsw i64 {index}, {size}')}, %begin")
-            count = self._least(self.emit(f"sub nsw i64 %end, {first}"), size)
+            count = self.least(self.emit(f"sub nsw i64 %end, {first}"), size)
             if self.together > 1:
                 self._short_rows(first, count)
             else:
@@ -356,7 +352,7 @@ class RowCode(Code):
         whole = member.args[0]
         n = "%segments" if self.rows.across else self.n
         last = self.emit(f"sub nsw i64 {whole.size if axis is None else n}, 1")
-        index: str | int = self._least(self._operand(place, {}), last)
+        index: str | int = self.least(self._operand(place, {}), last)
         if axis is not None and self.rows.across:
             index = self._sum(self._sum(self._product(index, self.n), self.strip), row)
         elif axis is not None:
@@ -506,7 +502,7 @@ class RowCode(Code):
 
         def one(index: str) -> None:
             begin = self.emit(f"mul nuw nsw i64 {index}, {size}")
-            self._run(work, place, begin, self._least(self.emit(f"sub nuw nsw i64 {count}, {begin}"), size))
+            self._run(work, place, begin, self.least(self.emit(f"sub nuw nsw i64 {count}, {begin}"), size))
 
         self.loop(runs, one)
 
@@ -581,17 +577,8 @@ class RowCode(Code):
             last = self.emit(f"and i64 {length}, {TURN - 1}")
             left = self.emit(f"select i1 {self.emit(f'icmp ult i64 {last}, {FEWER}')}, i64 0, i64 {last}")
             whole = self.emit(f"sub nuw nsw i64 {length}, {left}")
-            self._where(whole, lambda: part(0, whole, False))
-            self._where(left, lambda: part(whole, left, True))
-
-    def _where(self, count: str, work: Callable[[], None]) -> None:
-        """Do what there is to do for a number that is not 0."""
-        some, end = self.label(), self.label()
-        self.line(f"  br i1 {self.emit(f'icmp ne i64 {count}, 0')}, label %{some}, label %{end}")
-        self.begin(some)
-        work()
-        self.line(f"  br label %{end}")
-        self.begin(end)
+            self.where(self.emit(f"icmp ne i64 {whole}, 0"), lambda: part(0, whole, False))
+            self.where(self.emit(f"icmp ne i64 {left}, 0"), lambda: part(whole, left, True))
 
     def _collect(self, member: Instruction, register: str, place: Place) -> None:
         """Add what a loop has added up to where it belongs."""
@@ -650,7 +637,7 @@ class RowCode(Code):
             if strips != 1:
                 outer = self.emit(f"udiv i64 {task}, {strips}")
                 first = self._product(self.emit(f"urem i64 {task}, {strips}"), width)
-                count = self._least(self.emit(f"sub nsw i64 {n}, {first}"), width) if rows.length % width else width
+                count = self.least(self.emit(f"sub nsw i64 {n}, {first}"), width) if rows.length % width else width
             at = self._sum(self._product(outer, n), first)
             self.strip = self._sum(self._product(self._product(outer, "%segments"), n), first)
             for phase in range(rows.phases):
@@ -701,7 +688,7 @@ class RowCode(Code):
 
         def one(index: str) -> None:
             start = self._product(index, size)
-            turns(start, group if group > 1 else self._least(self.emit(f"sub nsw i64 %segments, {start}"), size))
+            turns(start, group if group > 1 else self.least(self.emit(f"sub nsw i64 %segments, {start}"), size))
             self._by_lanes(sums, width, place(start, start))
 
             def gather(row: str) -> None:

@@ -216,12 +216,7 @@ def loop(
         for place, first, step, dtype in counters:
             number = code.emit(f"add nsw i64 {code.emit(f'mul nsw i64 {index}, {step}')}, {first}")
             store(code, number, place, dtype)
-        failed = writer.run(body, table)
-        following, stop = code.label(), code.label()
-        code.line(f"  br i1 {failed}, label %{stop}, label %{following}")
-        code.begin(stop)
-        code.line("  ret void")
-        code.begin(following)
+        code.leave(writer.run(body, table))
         if often is not None:
             _ask(code, done, often, writer.parameter(STATUS))
 
@@ -257,45 +252,37 @@ def repeat(
     goes_on, done = code.cell(np.dtype(bool)), code.cell(_POINTER)
     writer.put(tables[0][0], test.place(test.outputs[0]), goes_on)
     code.line(f"  store i64 0, ptr {done}")
-    head, tested, turn, ran, stop, end = (code.label() for _ in range(6))
-    code.line(f"  br label %{head}")
-    code.begin(head)
-    code.line(f"  br i1 {writer.run(test, tables[0][0])}, label %{stop}, label %{tested}")
-    code.begin(tested)
-    code.line(f"  br i1 {load(code, goes_on, np.dtype(bool))}, label %{turn}, label %{end}")
-    code.begin(turn)
-    index = load(code, done, _POINTER)
-    if length is not None:
-        wrong = code.emit(f"icmp eq i64 {index}, {length}")
-        raising.write(code, wrong, RuntimeError, too_long(length), status)
-    writer.move(tables[1][0], moving, index)
-    code.line(f"  br i1 {writer.run(body, tables[1][0])}, label %{stop}, label %{ran}")
-    code.begin(ran)
     often = interrupts.turns(instruction)
-    if often is not None:
-        _ask(code, index, often, status)
-    code.line(f"  store i64 {code.emit(f'add i64 {index}, 1')}, ptr {done}")
-    code.line(f"  br label %{head}")
-    code.begin(stop)
-    code.line("  ret void")
-    code.begin(end)
+
+    def tested() -> str:
+        code.leave(writer.run(test, tables[0][0]))
+        return load(code, goes_on, np.dtype(bool))
+
+    def turn() -> None:
+        index = load(code, done, _POINTER)
+        if length is not None:
+            wrong = code.emit(f"icmp eq i64 {index}, {length}")
+            raising.write(code, wrong, RuntimeError, too_long(length), status)
+        writer.move(tables[1][0], moving, index)
+        code.leave(writer.run(body, tables[1][0]))
+        if often is not None:
+            _ask(code, index, often, status)
+        code.line(f"  store i64 {code.emit(f'add i64 {index}, 1')}, ptr {done}")
+
+    code.as_long_as(tested, turn)
     writer.end(small)
     return writer.done()
 
 
 def _ask(code: Code, index: str, often: int, status: str) -> None:
     """Leave the loop after each so many turns if there is an interrupt."""
-    asks, stop, following = code.label(), code.label(), code.label()
-    last = code.emit(f"icmp eq i64 {code.emit(f'and i64 {index}, {often - 1}')}, {often - 1}")
-    code.line(f"  br i1 {last}, label %{asks}, label %{following}")
-    code.begin(asks)
     code.declares |= interrupts.CHECK
-    raised = code.emit(f"icmp ne i32 {code.emit('call i32 @tn_PyErr_CheckSignals()')}, 0")
-    code.line(f"  br i1 {raised}, label %{stop}, label %{following}")
-    code.begin(stop)
-    code.line(f"  store i64 1, ptr {status}")
-    code.line("  ret void")
-    code.begin(following)
+
+    def ask() -> None:
+        raised = code.emit(f"icmp ne i32 {code.emit('call i32 @tn_PyErr_CheckSignals()')}, 0")
+        code.leave(raised, [f"  store i64 1, ptr {status}"])
+
+    code.where(code.emit(f"icmp eq i64 {code.emit(f'and i64 {index}, {often - 1}')}, {often - 1}"), ask)
 
 
 def branch(
@@ -317,16 +304,13 @@ def branch(
         pointers[j] = ends.pointer
     results = [writer.pointer(result) for k, result in enumerate(instruction.results) if k not in places]
     tables = [writer.table(body, name) for body, name in ((true, "yes"), (false, "no"))]
-    labels = [code.label(), code.label()]
-    code.line(f"  br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
-    end = code.label()
-    for body, table, label in zip((true, false), tables, labels, strict=True):
-        code.begin(label)
+
+    def run(body: Body, table: str) -> None:
         for value, pointer in (*zip(body.inputs, pointers, strict=True), *zip(body.outputs, results, strict=True)):
             writer.put(table, body.place(value), pointer)
         writer.run(body, table)
-        code.line(f"  br label %{end}")
-    code.begin(end)
+
+    code.where(condition, lambda: run(true, tables[0]), lambda: run(false, tables[1]))
     return writer.done()
 
 

@@ -104,28 +104,27 @@ def _truths(p: float, value: bool, count: int) -> _Fill:
         bits.write(code, generator, space, space)
         yes, no = ("true", "false") if value else ("false", "true")
 
-        def decide(i: str) -> None:
-            byte = load(code, offset(code, space, i, 1, _BYTE), _BYTE)
-            inside = "true" if below > 255 else code.emit(f"icmp ult i8 {byte}, {int(below)}")
+        def choose(i: str, inside: str) -> None:
             chosen = code.emit(f"select i1 {inside}, i1 {yes}, i1 {no}")
             store(code, chosen, offset(code, out, i, 1, _TRUTH), _TRUTH)
 
-        code.loop(count, decide)
+        def decide_most(i: str) -> None:
+            byte = load(code, offset(code, space, i, 1, _BYTE), _BYTE)
+            choose(i, "true" if below > 255 else code.emit(f"icmp ult i8 {byte}, {int(below)}"))
+
+        code.loop(count, decide_most)
         if not part:
             return
         number = code.cell(_DOUBLE)
 
         def decide_ties(i: str) -> None:
             byte = load(code, offset(code, space, i, 1, _BYTE), _BYTE)
-            tie, following = code.label(), code.label()
-            code.line(f"  br i1 {code.emit(f'icmp eq i8 {byte}, {int(below)}')}, label %{tie}, label %{following}")
-            code.begin(tie)
-            code.line(f"  call void @{_UNIFORM}(ptr {generator}, i64 1, ptr {number})")
-            inside = code.emit(f"fcmp olt double {load(code, number, _DOUBLE)}, {literal(part, _DOUBLE)}")
-            chosen = code.emit(f"select i1 {inside}, i1 {yes}, i1 {no}")
-            store(code, chosen, offset(code, out, i, 1, _TRUTH), _TRUTH)
-            code.line(f"  br label %{following}")
-            code.begin(following)
+
+            def decide() -> None:
+                code.line(f"  call void @{_UNIFORM}(ptr {generator}, i64 1, ptr {number})")
+                choose(i, code.emit(f"fcmp olt double {load(code, number, _DOUBLE)}, {literal(part, _DOUBLE)}"))
+
+            code.where(code.emit(f"icmp eq i8 {byte}, {int(below)}"), decide)
 
         code.loop(count, decide_ties)
 

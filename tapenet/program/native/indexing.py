@@ -198,7 +198,7 @@ class Indexing(Mover):
             lambda i: turn(part, at, "%item", part.emit(f"add nuw nsw i64 {first}, {i}"), wrong),
         )
         some = part.emit(f"icmp ne i64 {load(part, wrong, _INTEGER)}, 0")
-        pieces.either(part, some, lambda: store(part, "1", noted, _INTEGER), lambda: None)
+        part.where(some, lambda: store(part, "1", noted, _INTEGER))
         item = Code()
         given = ", ".join(f"ptr {p}" for p in pieces.given(item, ["ptr"] * (len(pointers) + 1)))
         # In a function of its own, of whose arguments LLVM knows that they are different memory.
@@ -232,11 +232,7 @@ class Indexing(Mover):
 
         fill(code, first, length, "-1", _INTEGER)
         code.loop(n, link)
-        write, end = code.label(), code.label()
-        fine = code.emit(f"icmp eq i64 {load(code, status, _INTEGER)}, 0")
-        code.line(f"  br i1 {fine}, label %{write}, label %{end}")
-        code.begin(write)
-        out = self.continued(self.args[0])
+        out = self.access(self.result)
 
         def add(code: Code, pointers: list[str], part: str, place: str, status: str) -> None:
             first, following, total_at, index_at, value_at, out_at = pointers
@@ -246,30 +242,29 @@ class Indexing(Mover):
             )
             given = Access(value_at, values.strides, values.dtype)
             cell = code.cell(_INTEGER)
-            sums, turn, more, done, over = (code.label() for _ in range(5))
-            head = load(code, offset(code, first, row, 1, _INTEGER), _INTEGER)
-            code.line(f"  br i1 {code.emit(f'icmp eq i64 {head}, {place}')}, label %{sums}, label %{over}")
-            code.begin(sums)
-            self.copy(rest, given.moved(code, 0, place), total, code=code)
-            store(code, load(code, offset(code, following, place, 1, _INTEGER), _INTEGER), cell, _INTEGER)
-            code.line(f"  br label %{turn}")
-            code.begin(turn)
-            other = load(code, cell, _INTEGER)
-            code.line(f"  br i1 {code.emit(f'icmp slt i64 {other}, 0')}, label %{done}, label %{more}")
-            code.begin(more)
-            self.copy(rest, given.moved(code, 0, other), total, add=True, code=code)
-            store(code, load(code, offset(code, following, other, 1, _INTEGER), _INTEGER), cell, _INTEGER)
-            code.line(f"  br label %{turn}")
-            code.begin(done)
-            self.copy(rest, total, Access(out_at, out.strides, out.dtype).moved(code, 0, row), add=True, code=code)
-            code.line(f"  br label %{over}")
-            code.begin(over)
 
-        self._turns(
-            n, _row_parts(self.instruction), [first, following, totals, index.pointer, values.pointer, out.pointer], add
-        )
-        code.line(f"  br label %{end}")
-        code.begin(end)
+            def copied(place: str, add: bool) -> None:
+                self.copy(rest, given.moved(code, 0, place), total, add, code)
+                store(code, load(code, offset(code, following, place, 1, _INTEGER), _INTEGER), cell, _INTEGER)
+
+            def summed() -> None:
+                copied(place, False)
+                code.as_long_as(
+                    lambda: code.emit(f"icmp sge i64 {load(code, cell, _INTEGER)}, 0"),
+                    lambda: copied(load(code, cell, _INTEGER), True),
+                )
+                self.copy(rest, total, Access(out_at, out.strides, out.dtype).moved(code, 0, row), True, code)
+
+            head = load(code, offset(code, first, row, 1, _INTEGER), _INTEGER)
+            code.where(code.emit(f"icmp eq i64 {head}, {place}"), summed)
+
+        pointers = [first, following, totals, index.pointer, values.pointer, out.pointer]
+
+        def write() -> None:
+            self.continued(self.args[0])
+            self._turns(n, _row_parts(self.instruction), pointers, add)
+
+        code.where(code.emit(f"icmp eq i64 {load(code, status, _INTEGER)}, 0"), write)
 
 
 def _bounded(code: Code, index: str, dtype: np.dtype, length: int, status: str) -> str:

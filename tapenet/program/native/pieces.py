@@ -93,18 +93,6 @@ def called(code: Code, vectors: bool = False) -> Function:
     return Function.of(code, (), "ptr %context, i64 %item, i64 %thread", vectors=vectors)
 
 
-def either(code: Code, condition: str, then: Callable[[], None], other: Callable[[], None]) -> None:
-    """Code for when a condition holds, and for when it does not."""
-    labels = code.label(), code.label()
-    end = code.label()
-    code.line(f"  br i1 {condition}, label %{labels[0]}, label %{labels[1]}")
-    for label, write in zip(labels, (then, other), strict=True):
-        code.begin(label)
-        write()
-        code.line(f"  br label %{end}")
-    code.begin(end)
-
-
 def rows(lengths: Sequence[int], strides: Sequence[int]) -> int | None:
     """Which axis of images (batch, channels, height, ...) threads share, those with the batch innermost in memory, as
     convolutions give them: that which these share. None of others, and of maps of a few rows."""
@@ -139,9 +127,7 @@ def clear(code: Code, name: Callable[[Function], str], pointer: str, size: int, 
     (start,) = given(item, ["ptr"])
     begin = item.emit(f"mul nuw nsw i64 %item, {each}")
     some = loops.within(item, bytes, begin, each)
-    item.declares.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-    place = offset(item, start, begin, 1, np.dtype(np.int8))
-    item.line(f"  call void @llvm.memset.p0.i64(ptr {place}, i8 0, i64 {some}, i1 false)")
+    item.zeros(offset(item, start, begin, 1, np.dtype(np.int8)), some)
     share(code, name(called(item)), [f"ptr {pointer}"], -(-bytes // each), wakes=wakes(cycles))
 
 
@@ -177,5 +163,5 @@ def copy(
     if last == steps:
         part(steps)
     else:
-        either(item, item.emit(f"icmp slt i64 %item, {count - 1}"), lambda: part(steps), lambda: part(last))
+        item.where(item.emit(f"icmp slt i64 %item, {count - 1}"), lambda: part(steps), lambda: part(last))
     share(code, name(called(item)), [f"ptr {source.pointer}", f"ptr {target.pointer}"], count, wakes=wakes(cycles))

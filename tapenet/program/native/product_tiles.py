@@ -10,7 +10,7 @@ from tapenet.llvm.code import offset
 from tapenet.llvm.kernel import Array, Kernel
 from tapenet.llvm.kernel import Value as Register
 from tapenet.program.native.functions import Function
-from tapenet.program.native.pieces import called, either, given, share
+from tapenet.program.native.pieces import called, given, share
 from tapenet.typing import DType
 
 #: Rows of a piece at least, of a product in panels, which each piece packs for itself, and of another.
@@ -77,8 +77,7 @@ def write(
         if last == width:
             _tile(item, (rows, width, k), [left, right, out], add, False)
         else:
-            either(
-                item,
+            item.where(
                 (column < m - last).name,
                 lambda: _tile(item, (rows, width, k), [left, right, out], add, False),
                 lambda: _tile(item, (rows, last, k), [left, right, out], add, False),

@@ -52,13 +52,8 @@ def write(code: Code, wrong: str, error: type[Exception], text: str, status: str
         f"@{symbol} = external global i8",
         *locked("void", "PyErr_SetString", "ptr %a, ptr %b"),
     }
-    stop, following = code.label(), code.label()
-    code.line(f"  br i1 {wrong}, label %{stop}, label %{following}")
-    code.begin(stop)
-    code.line(f"  call void @tn_PyErr_SetString(ptr @{symbol}, ptr {name})")
-    code.line(f"  store i64 1, ptr {status}")
-    code.line("  ret void")
-    code.begin(following)
+    raised = f"  call void @tn_PyErr_SetString(ptr @{symbol}, ptr {name})"
+    code.leave(wrong, [raised, f"  store i64 1, ptr {status}"])
 
 
 def is_known(error: type) -> bool:
