@@ -194,15 +194,11 @@ class _Head:
 
     def row_blocks(self) -> Iterator[tuple[Value, Value, Value]]:
         """The blocks of rows: where one begins, its rows, and how many tiles it sees."""
-        for first in self.k.turns(self.rows, 0, self.block):
-            count = self.least(self.rows - first, self.k.index(self.block))
+        for first, count in self.k.blocks(self.rows, self.block):
             tiles = self.blocks
             if self.causal:
-                tiles = self.least(first.op("udiv", first, self.block) + 1, tiles)
+                tiles = (first.op("udiv", first, self.block) + 1).at_most(tiles)
             yield first, count, tiles
-
-    def least(self, a: Value, b: Value) -> Value:
-        return (a < b).where(a, b)
 
     def gemm(
         self, a: Array, a_row: int, b: Array, b_row: int, c: Array, columns: int, inner: int, add: bool, turned: bool = False
@@ -214,7 +210,7 @@ class _Head:
 
     def visible(self, i: Value, first: Value) -> Value:
         """How many columns a row sees, in all lanes."""
-        seen = self.least(first + i + 1, self.columns) if self.causal else self.columns
+        seen = (first + i + 1).at_most(self.columns) if self.causal else self.columns
         return self.k.spread(seen.convert("trunc", "i32"), self.k.lanes)
 
     def vectors(self, tiles: Value) -> Iterator[tuple[Value, int, Value]]:
@@ -245,7 +241,7 @@ class _Head:
         array, apart = to
         for t in self.k.turns(tiles):
             tile = t * self.block
-            length = self.least(self.columns - tile, self.k.index(self.block))
+            length = (self.columns - tile).at_most(self.block)
             self.k.copy(source.at(tile + i), array.at(row * apart + tile), length * array.dtype.itemsize)
 
     def score(self, product: Value, unseen: Value, mask: Value | None) -> Value:

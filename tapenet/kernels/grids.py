@@ -113,13 +113,7 @@ class _Rows:
         """All channels at so many places: of each square the first channel and the first place, and how many there are."""
         for c in self.k.turns(self.row, step=self.lanes):
             for p in self.k.turns(count, step=self.lanes):
-                channels, places = self.channels - c, count - p
-                yield (
-                    c,
-                    p,
-                    (channels < self.lanes).where(channels, self.lanes),
-                    (places < self.lanes).where(places, self.lanes),
-                )
+                yield c, p, (self.channels - c).at_most(self.lanes), (count - p).at_most(self.lanes)
 
     def each(self, count: Value) -> Iterator[Index]:
         """The places of a square; unrolled, and then all there is room for, where vectors are short."""
@@ -299,13 +293,6 @@ class _Places:
             rows.store(rows.load(at, lanes=self.lanes) + part, at)
 
 
-def _blocks(k: Kernel, results: Value) -> Iterator[tuple[Value, Value]]:
-    """The grid in blocks: where each begins, and how many elements it has."""
-    for start in k.turns(results, step=BLOCK):
-        rest = results - start
-        yield start, (rest < BLOCK).where(rest, BLOCK)
-
-
 def _sizes(k: Kernel, axes: int) -> tuple[list[Value], Value]:
     """The next arguments: the lengths of the image; and their product."""
     sizes = [k.integer() for _ in range(axes)]
@@ -327,7 +314,7 @@ def _sampled(char: str, lanes: int, reading: Reading) -> Shared:
     turned = places.rows = _Rows(k, lanes, channels)
     for n in k.turns(end, begin):
         turned.of(x.moved(n * length * channels), rows, length)
-        for start, count in _blocks(k, results):
+        for start, count in k.blocks(results, BLOCK):
             places.find(grid.moved((n * results + start) * reading.axes), count, sizes, length)
             to = out.moved(n * results * channels + start)
             for c, p, *counts in turned.squares(count):
@@ -356,7 +343,7 @@ def _gradients(char: str, lanes: int, reading: Reading, by_x: bool, by_grid: boo
         if by_image is not None:
             for j in k.turns((length + 1) * turned.row):
                 by_image[1].store(k.number(0.0), j)
-        for start, count in _blocks(k, results):
+        for start, count in k.blocks(results, BLOCK):
             places.find(grid.moved((n * results + start) * reading.axes), count, sizes, length)
             if sums is not None:
                 for j in k.turns(reading.axes * BLOCK):

@@ -241,10 +241,8 @@ def _cut(
     last = end + (beside - 1)
     for below in k.turns(last.op("udiv", last, beside), begin.op("udiv", begin, beside)):
         start = below * tall
-        rest = rows - start
-        first, last = begin - below * beside, end - below * beside
-        within = (first < 0).where(k.index(0), first), (last > beside).where(beside, last)
-        yield start, (rest < tall).where(rest, tall), within
+        within = (begin - below * beside).at_least(0), (end - below * beside).at_most(beside)
+        yield start, (rows - start).at_most(tall), within
 
 
 @factory(256)
@@ -388,8 +386,7 @@ def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
                 found.store(cell.value, (i + row) * outputs + at + j + v * lanes, count=some)
 
     for at in k.turns(outputs, 0, width):
-        below = outputs - at
-        many = (below < width).where(below, width)
+        many = (outputs - at).at_most(width)
         short = many.op("urem", many, lanes)
         whole = many - short
         tail = (short > 0).where(k.index(1), 0)
@@ -439,9 +436,7 @@ def _weight_grad(columns: int, packed: bool, char: str, far: bool = False, lie: 
         if packed:
             _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left, far, lie)
             continue
-        for first in k.turns(n, 0, ROWS):
-            below = n - first
-            rows = (below < ROWS).where(below, k.index(ROWS))
+        for first, rows in k.blocks(n, ROWS):
             _write(k, (count.name, outputs, rows.name), matrices(first), False, (first > 0).name, within, left)
     return k.shared()
 
@@ -467,7 +462,7 @@ def _write(
         group = small.where(group, end - begin)
         for i in k.turns(panels.over(end - begin, group)):
             first = begin + i * group
-            columns = first * wide, _least(_least(first + group, end) * wide, m)
+            columns = first * wide, ((first + group).at_most(end) * wide).at_most(m)
             panels.write(k, lengths, matrices, add, columns=columns, left=left, far=far, lie=lie, bias=bias)
         return
     a, b, c = matrices
@@ -483,12 +478,8 @@ def _columns(
     """So many columns in pieces: where one begins, and how many it has. Those from one piece to another."""
     whole = k.index(m // wide) if isinstance(m, int) else m.op("udiv", m, wide)
     if not isinstance(m, int) or m >= wide:
-        for i in k.turns(_least(within[1], whole), within[0]):
+        for i in k.turns(within[1].at_most(whole), within[0]):
             yield i * wide, wide
     if left:
         for _ in k.turns((within[1] > whole).where(k.index(1), 0)):
             yield whole * wide, left
-
-
-def _least(value: Value, most: Index) -> Value:
-    return (value < most).where(value, most)

@@ -97,8 +97,7 @@ def write(
 
     def block(n: int | str, a: gemm.Matrix, c: gemm.Matrix, rows: tuple[int, ...] | None, first: Value) -> None:
         """What some rows of a panel add to some rows of the result."""
-        below = end - first
-        many = (below < deep).where(below, k.index(deep))
+        many = (end - first).at_most(deep)
         again = first > 0
         more = add if add is True else (again | Value(k, add, "i1")).name if add else again.name
         above = gemm.Matrix(offset(k, a.pointer, first.name, a.column, k.dtype), a.row, a.column)
@@ -128,7 +127,7 @@ def write(
             return
         begin, last = columns
         if whole:
-            upto = (last < whole).where(last, whole)
+            upto = last.at_most(whole)
             if beside > 1:
                 alone = upto - (upto - begin).op("urem", upto - begin, beside * wide)
                 alone = ((Value(k, str(n), "i64") < TOGETHER) & (end > FLAT)).where(begin, alone)
@@ -138,7 +137,7 @@ def write(
             for start in k.turns(upto, begin, wide):
                 part(start, wide)
         if rest:
-            for start in k.turns(last, (begin > whole).where(begin, whole), rest):
+            for start in k.turns(last, begin.at_least(whole), rest):
                 part(start, rest)
 
     row: Index = (min(depth, deep) if isinstance(depth, int) else deep) * k.dtype.itemsize
@@ -150,14 +149,13 @@ def write(
     if isinstance(n, int):
         rows = tall, n % tall
     if not isinstance(depth, int):
-        row = (end < deep).where(end, k.index(deep)) * k.dtype.itemsize
+        row = end.at_most(deep) * k.dtype.itemsize
     total = Value(k, str(n), "i64")
     number = (total * row) >> (BLOCK.bit_length() - 1)
     high = over(total, (number < 1).where(k.index(tall), number * tall)) * tall
     for i in k.turns(over(total, high)):
         start = i * high
-        left_over = total - start
-        some = (left_over < high).where(left_over, high)
+        some = (total - start).at_most(high)
         left_rows, out = (x._replace(pointer=offset(k, x.pointer, start.name, x.row, k.dtype)) for x in (a, c))
         for first in k.turns(end, 0, deep):
             block(some.name, left_rows, out, rows, first)

@@ -279,12 +279,12 @@ class Value:
         """This magnitude with the other's sign."""
         return self.intrinsic("copysign", sign)
 
-    def at_most(self, limit: float) -> Value:
+    def at_most(self, limit: Value | Number) -> Value:
         """The smaller of the two; nan stays nan, which the order of the operands sees to."""
         bound = self.like(limit)
         return (bound < self).where(bound, self)
 
-    def at_least(self, limit: float) -> Value:
+    def at_least(self, limit: Value | Number) -> Value:
         """The larger of the two; nan stays nan."""
         bound = self.like(limit)
         return (bound > self).where(bound, self)

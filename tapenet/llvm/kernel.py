@@ -34,7 +34,7 @@ import numpy as np
 from tapenet.llvm import rehearsal, sharing
 from tapenet.llvm.addresses import address
 from tapenet.llvm.code import Code, near
-from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suffix
+from tapenet.llvm.emitter import Number, element, lanes_of, literal, llvm_type, splat, suffix
 from tapenet.llvm.emitter import Value as Value
 from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
 from tapenet.llvm.parts import AS_WRITTEN, OWN_VECTORS
@@ -149,8 +149,7 @@ class Array:
         if value.type[0] != "<":
             self.kernel.line(f"  store {value.type} {value.name}, ptr {pointer}")
             return
-        lanes = int(value.type[1:].split(" ")[0])
-        which = None if count is None else mask(count, lanes)
+        which = None if count is None else mask(count, lanes_of(value.type))
         store_masked(self.kernel, value.name, pointer, value.type, which, self.dtype)
 
 
@@ -274,12 +273,12 @@ class Kernel(Code):
 
     def every(self, value: Value, step: int, each: int = 1, first: int = 0) -> Value:
         """Of a vector in groups of `each` lanes every `step`-th group, from the `first` on."""
-        groups = range(first, int(value.type[1:].split(" ")[0]) // each, step)
+        groups = range(first, lanes_of(value.type) // each, step)
         return self.shuffled(value, value, [group * each + i for group in groups for i in range(each)])
 
     def interleaved(self, a: Value, b: Value, each: int = 1) -> Value:
         """Groups of `each` lanes of two vectors by turns."""
-        lanes = int(a.type[1:].split(" ")[0])
+        lanes = lanes_of(a.type)
         groups = range(lanes // each)
         return self.shuffled(a, b, [g * each + i for g in groups for at in (0, lanes) for i in range(at, at + each)])
 
@@ -327,6 +326,11 @@ class Kernel(Code):
         self.line(f"  br i1 {more}, label %{head}, label %{end}")
         self.begin(end)
 
+    def blocks(self, count: Value, size: int) -> Iterator[tuple[Value, Value]]:
+        """A loop over `count` in blocks: where each begins, and how many there are in it."""
+        for start in self.turns(count, step=size):
+            yield start, (count - start).at_most(size)
+
     def sums(self, many: int, count: Value, terms: Terms) -> list[Value]:
         """So many sums over i below `count`; `terms` gives what each takes in at i."""
         totals = self.totals(many)
@@ -344,10 +348,9 @@ class Kernel(Code):
             self._gather(totals, 0, count, terms)
             return
         size = run_length()
-        for start in self.turns(count, step=size):
-            rest = count - start
+        for start, some in self.blocks(count, size):
             parts = [self.variable(self.number(0.0)) for _ in totals]
-            self._gather(parts, start, start + (rest < size).where(rest, size), terms)
+            self._gather(parts, start, start + some, terms)
             for total, part in zip(totals, parts, strict=True):
                 total += part.value if part.type == total.type else part.value.convert("fpext", total.type)
 

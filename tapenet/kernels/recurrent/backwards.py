@@ -36,8 +36,7 @@ def code(layer: Layer) -> Shared:
     first, last = k.range(GRAIN, 1)
     for step in k.turns(steps):
         turn = Turn(k, units, step, (steps, batch, reverse), True)
-        end = rows.load(turn.time)
-        end = (end < last).where(end, last)
+        end = rows.load(turn.time).at_most(last)
         values = [turn.now(found, gate) for gate in range(gates)]
         ds = [turn.now(d, i) for i in range(gates + (kind == "gru"))]
         for row in k.turns(end, first):
@@ -134,7 +133,7 @@ def weight_gradient(inputs: int, units: int, width: int, char: str) -> Shared:
             for i in k.turns(inputs):
                 for unit, count in strip.parts:
                     out.store(zero, i, column + unit, count=count)
-        for start, inner in _blocks(k, length):
+        for start, inner in k.blocks(length, BLOCK):
             source = d.moved(g * length + start)
             for strip in Strip.of(k, units, vectors_of(1), within):
                 packed = room.shaped(1, len(strip.parts) * k.lanes)
@@ -160,7 +159,7 @@ def bias_gradient(units: int, char: str) -> Shared:
     for g, within in _gates(k, units, k.range()):
         for strip in Strip.of(k, units, vectors_of(1), within):
             totals = [k.variable(zero) for _ in strip.parts]
-            for start, inner in _blocks(k, length):
+            for start, inner in k.blocks(length, BLOCK):
                 sums = [k.variable(zero) for _ in strip.parts]
                 for row in k.turns(inner):
                     for cell, (unit, count) in zip(sums, strip.parts, strict=True):
@@ -178,15 +177,7 @@ def _gates(k: Kernel, units: int, part: tuple[Value, Value]) -> Iterator[tuple[V
     many = strips(units, k.dtype.char)
     last = end + (many - 1)
     for g in k.turns(last.op("udiv", last, many), begin.op("udiv", begin, many)):
-        first, last = begin - g * many, end - g * many
-        yield g, ((first < 0).where(k.index(0), first), (last > many).where(k.index(many), last))
-
-
-def _blocks(k: Kernel, length: Value) -> Iterator[tuple[Value, Value]]:
-    """The rows in blocks: where one begins, and its length."""
-    for start in k.turns(length, 0, BLOCK):
-        rest = length - start
-        yield start, (rest < BLOCK).where(rest, k.index(BLOCK))
+        yield g, ((begin - g * many).at_least(0), (end - g * many).at_most(many))
 
 
 def strips(units: int, char: str) -> int:

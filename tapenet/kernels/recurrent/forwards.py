@@ -32,8 +32,7 @@ def code(layer: Layer) -> Shared:
     first, last = k.range(GRAIN, 1)
     for step in k.turns(steps):
         turn = Turn(k, units, step, (steps, batch, reverse), False)
-        end = rows.load(turn.time)
-        end = (end < last).where(end, last)
+        end = rows.load(turn.time).at_most(last)
         before, after, result = turn.before(states), turn.after(states), turn.now(out)
         places = [turn.now(found, gate) for gate in range(gates)]
         own = x.moved(turn.time * batch * inputs).shaped(1, inputs)

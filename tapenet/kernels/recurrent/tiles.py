@@ -85,9 +85,8 @@ class Tiles:
     def __init__(self, k: Kernel, first: Value, last: Value, vectors: int) -> None:
         self.k = k
         self.most = most = max(1, (registers().number - 2 - vectors) // vectors)
-        rows = (last < first).where(k.index(0), last - first)
-        number = (rows + (most - 1)).op("udiv", rows + (most - 1), most)
-        number = (number < 1).where(k.index(1), number)
+        rows = (last - first).at_least(0)
+        number = (rows + (most - 1)).op("udiv", rows + (most - 1), most).at_least(1)
         small = rows.op("udiv", rows, number)
         middle = first + (rows - small * number) * (small + 1)
         self.runs = []
@@ -122,7 +121,7 @@ class Strip:
         width = k.lanes * most
         whole = columns // width
         rest = columns - whole * width
-        first, last = (0, whole) if within is None else (within[0], (within[1] < whole).where(within[1], whole))
+        first, last = (0, whole) if within is None else (within[0], within[1].at_most(whole))
         if whole:
             for i in k.turns(last, first):
                 yield Strip(k, i * width, most, None)
