@@ -104,10 +104,8 @@ class _Rows:
         self.channels = channels
         self.row = (channels + (lanes - 1)).op("udiv", channels + (lanes - 1), lanes) * lanes
         self.zero = k.number(0.0, lanes)
-        t = k.number(0.0).type
-        k.cells.append(f"  %square = alloca [{lanes * lanes} x {t}], align 64")
         #: The square at hand: a vector of channels for each place.
-        self.square = Array(k, "%square", (lanes, 1), k.dtype)
+        self.square = Array(k, k.room(k.dtype, lanes * lanes), (lanes, 1), k.dtype)
 
     def squares(self, count: Value) -> Iterator[tuple[Value, Value, Value, Value]]:
         """All channels at so many places: of each square the first channel and the first place, and how many there are."""

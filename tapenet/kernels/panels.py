@@ -89,9 +89,7 @@ def write(
     wide = gemm.across(n, k.dtype)
     beside = BESIDE if columns and b.column == 1 and not lie else 1
     deep = SHALLOW if lie else DEPTH // 2 if a.column != 1 else DEPTH if beside > 1 else 2 * DEPTH
-    pointer = f"%panel{len(k.cells)}"
-    if not lie:
-        k.cells.append(f"  {pointer} = alloca [{beside * deep * wide * k.dtype.itemsize} x i8], align 64")
+    pointer = "" if lie else k.room(k.dtype, beside * deep * wide)
     panels = Array(k, pointer, (deep * wide, wide, 1), k.dtype)
     end = Value(k, str(depth), "i64")
 

@@ -323,10 +323,7 @@ class RowCode(Code):
                 self.row_arrays[result] = self._array(result.dtype)
 
     def _array(self, dtype: DType) -> str:
-        name = f"%cell{len(self.cells)}"
-        size = max(self.together * self.copies, ROWS, SHORT)
-        self.cells.append(f"  {name} = alloca [{size} x {llvm_type(dtype, memory=True)}], align 64")
-        return name
+        return self.room(dtype, max(self.together * self.copies, ROWS, SHORT))
 
     def _each(self, first: str | int, count: str | int, work: Callable[[str, str], None]) -> None:
         """A loop over the rows of a block: `work(row, its number in the block)`."""
