@@ -156,7 +156,7 @@ class Access:
         self.strides = tuple(strides)
         self.dtype = dtype
 
-    def moved(self, code: Code, axis: int, index: str) -> Access:
+    def moved(self, code: Code, axis: int, index: str | int) -> Access:
         """The same access at an index of one axis, which it loses."""
         rest = self.strides[:axis] + self.strides[axis + 1 :]
         return Access(offset(code, self.pointer, index, self.strides[axis], self.dtype), rest, self.dtype)

@@ -153,7 +153,6 @@ class LinearAlgebra(Family):
     def factors(self, _: Sequence[InnerLoop], at: Sequence[str], strides: Sequence[Shape]) -> None:
         """LAPACK factors a copy by columns; its pivots count from 1."""
         code, dtype, n, m = self.code, self.instruction.args[0].dtype, self.sizes["n"], self.sizes["m"]
-        assert self.workspace is not None
         columns = Access(self.parameter(self.workspace), (1, m), dtype)
         pivots = offset(code, columns.pointer, m * n, 1, dtype)
         given, packed = (
@@ -211,7 +210,6 @@ class LinearAlgebra(Family):
         code, dtype = self.code, self.instruction.args[0].dtype
         m, n, k = self.sizes["m"], self.sizes["n"], min(self.sizes["m"], self.sizes["n"])
         item, type = dtype.itemsize, llvm_type(dtype)
-        assert self.workspace is not None
         factors = self.parameter(self.workspace)
         tau = offset(code, factors, m * n, 1, dtype)
         own = c_strides((m, n))

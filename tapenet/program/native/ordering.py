@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tapenet.llvm.code import Access, offset
+from tapenet.llvm.code import Access, Code, offset
 from tapenet.llvm.emitter import llvm_type, load, store, supported
 from tapenet.llvm.inner_loops import InnerLoop, call, inner_loop
 from tapenet.llvm.loops import copy, nest
+from tapenet.llvm.scalar import apply
 from tapenet.llvm.sorting_functions import extreme_function, sorting_function
 from tapenet.program.ir import Instruction
 from tapenet.program.layout import c_strides
@@ -25,6 +26,10 @@ _LONG, _TOGETHER = 32, 16
 
 def _product(dtype: DType) -> InnerLoop | None:
     return inner_loop(np.multiply, f"{dtype.char}{dtype.char}->{dtype.char}")
+
+
+def _compared(code: Code, name: str, a: str, b: str, dtype: DType) -> str:
+    return apply(code, name, (dtype, dtype), np.dtype(bool), (a, b))
 
 
 class Ordering(Family):
@@ -68,7 +73,7 @@ class Ordering(Family):
             body(*(Access(a.pointer, (w.strides[axis],), w.dtype) for a, w in zip(at, (self.x, self.out), strict=True)))
             return []
 
-        others = [Access(a.pointer, (*a.strides[:axis], *a.strides[axis + 1 :]), a.dtype) for a in (self.x, self.out)]
+        others = [a.moved(self.code, axis, 0) for a in (self.x, self.out)]
         nest(self.code, [*shape[:axis], *shape[axis + 1 :]], others, row, order=False)
 
     def sort(self) -> None:
@@ -78,7 +83,6 @@ class Ordering(Family):
         dtype = self.x.dtype
         symbol = sorting_function(name, self.instruction.params["kind"], dtype)
         assert symbol is not None
-        assert self.workspace is not None
         code.needs.add(symbol)
         # Indices first, which begin where memory is aligned for them.
         indices = self.parameter(self.workspace)
@@ -111,7 +115,7 @@ class Ordering(Family):
         code, dtype, axis, shape = self.code, self.x.dtype, self.instruction.params["axis"], self.shape
         length, others = shape[axis], [*shape[:axis], *shape[axis + 1 :]]
         if any(n > 1 and abs(s) < abs(self.out.strides[axis]) for n, s in zip(shape, self.out.strides, strict=True)):
-            copy(code, others, self.x.moved(code, axis, "0"), self.out.moved(code, axis, "0"))
+            copy(code, others, self.x.moved(code, axis, 0), self.out.moved(code, axis, 0))
 
             def add(at: list[Access]) -> list[str]:
                 before, value = (load(code, a.pointer, dtype) for a in at[:2])
@@ -120,11 +124,8 @@ class Ordering(Family):
 
             def together(i: str) -> None:
                 place = code.emit(f"add i64 {i}, 1")
-                before, (x, out) = (
-                    self.out.moved(code, axis, i),
-                    (a.moved(code, axis, place) for a in (self.x, self.out)),
-                )
-                nest(code, others, [before, x, out], add)
+                x, out = (a.moved(code, axis, place) for a in (self.x, self.out))
+                nest(code, others, [self.out.moved(code, axis, i), x, out], add)
 
             if length > 1:
                 code.loop(length - 1, together)
@@ -175,8 +176,7 @@ class Ordering(Family):
         if name in ("cumsum", "cumprod"):
             operation = "add" if name == "cumsum" else "mul"
             return code.emit(f"{'f' if dtype.kind == 'f' else ''}{operation} {t} {before}, {value}")
-        kind = "fcmp o" if dtype.kind == "f" else f"icmp {'s' if dtype.kind == 'i' else 'u'}"
-        stays = code.emit(f"{kind}{'gt' if name == 'cummax' else 'lt'} {t} {before}, {value}")
+        stays = _compared(code, "greater" if name == "cummax" else "less", before, value, dtype)
         if dtype.kind == "f":
             stays = code.emit(f"or i1 {stays}, {code.emit(f'fcmp uno {t} {before}, {before}')}")
         return code.emit(f"select i1 {stays}, {t} {before}, {t} {value}")
@@ -188,9 +188,9 @@ class Ordering(Family):
         t = llvm_type(dtype)
 
         def less(a: str, b: str) -> str:
+            smaller = _compared(code, "less", a, b, dtype)
             if dtype.kind != "f":
-                return code.emit(f"icmp {'s' if dtype.kind == 'i' else 'u'}lt {t} {a}, {b}")
-            smaller = code.emit(f"fcmp olt {t} {a}, {b}")
+                return smaller
             nan, number = code.emit(f"fcmp uno {t} {b}, {b}"), code.emit(f"fcmp ord {t} {a}, {a}")
             return code.emit(f"or i1 {smaller}, {code.emit(f'and i1 {nan}, {number}')}")
 
@@ -249,7 +249,7 @@ class Extreme(Family):
         axis = self.instruction.params["axis"]
         x, out = self.access(arg), self.access(result)
         shape = [*arg.shape[:axis], *arg.shape[axis + 1 :]]
-        others = Access(x.pointer, [*x.strides[:axis], *x.strides[axis + 1 :]], x.dtype)
+        others = x.moved(self.code, axis, 0)
         length, step = arg.shape[axis], x.strides[axis]
         across = any(n > 1 and abs(s) < abs(step) for n, s in zip(shape, others.strides, strict=True))
         if across and result.size >= _TOGETHER:
@@ -268,15 +268,11 @@ class Extreme(Family):
         nest(self.code, shape, [others, out], search, order=False)
         return self.done()
 
-    def _room(self) -> str:
-        assert self.workspace is not None
-        return self.parameter(self.workspace)
-
     def _better(self, value: str, held: str, dtype: DType) -> str:
         """Whether a number comes before the extreme so far."""
         code, t, largest = self.code, llvm_type(dtype), self.instruction.name == "argmax"
         if dtype.kind != "f":
-            return code.emit(f"icmp {'s' if dtype.kind == 'i' else 'u'}{'gt' if largest else 'lt'} {t} {value}, {held}")
+            return _compared(code, "greater" if largest else "less", value, held, dtype)
         beyond = code.emit(f"fcmp {'ugt' if largest else 'ult'} {t} {value}, {held}")
         return code.emit(f"and i1 {beyond}, {code.emit(f'fcmp ord {t} {held}, {held}')}")
 
@@ -304,7 +300,7 @@ class Extreme(Family):
         code = self.code
         code.needs.add(symbol)
         if row.strides != (1,):
-            side_by_side = Access(self._room(), (1,), row.dtype)
+            side_by_side = Access(self.parameter(self.workspace), (1,), row.dtype)
             copy(code, [length], row, side_by_side)
             row = side_by_side
         code.emit(f"call i32 @{symbol}(ptr {row.pointer}, i64 {length}, ptr {place}, ptr null)")
@@ -312,8 +308,8 @@ class Extreme(Family):
     def _together(self, x: Access, out: Access, shape: list[int]) -> None:
         """With the axis in front."""
         code, dtype = self.code, x.dtype
-        best = Access(self._room(), c_strides(tuple(shape[1:])), dtype)
-        copy(code, shape[1:], x.moved(code, 0, "0"), best)
+        best = Access(self.parameter(self.workspace), c_strides(tuple(shape[1:])), dtype)
+        copy(code, shape[1:], x.moved(code, 0, 0), best)
 
         def begin(at: list[Access]) -> list[str]:
             store(code, "0", at[0].pointer, _INDEX)
