@@ -424,7 +424,9 @@ class _For:
         known = count if isinstance(count, (int, Index)) else None
         bound = 1 << 40 if known is None else ends(known)[1]
         recompute = local.state.lifted is not None and local.state.lifted.recompute and not places.lists
-        counted = isinstance(count, int) and self.stop is None and left is False and not recompute
+        #: Whether all turns are made, and how many they are is known now.
+        fixed = isinstance(count, int) and self.stop is None and left is False
+        counted = fixed and not recompute
         after: list[tuple[object, ...]] = []
         stops: list[object] = []
         loops: list[Loop] = []
@@ -449,12 +451,10 @@ class _For:
                 after.append(values)
                 moves[:] = [_moves(varying, before, given, values)]
                 callers = {k for k in varying.names if not counted and k not in moves[0] and _is_callers(before[k])}
-                if not callers <= varying.either and not (
-                    isinstance(count, int) and self.stop is None and left is False
-                ):
+                if not callers <= varying.either and not fixed:
                     varying.either |= callers  # there may be no turn
                     raise _Again
-                if moves[0] and (self.stop is not None or left is not False or not isinstance(count, int)):
+                if moves[0] and not fixed:
                     raise _Unrolled("it exchanges arrays")
                 if not results and not grown and self.stop is None and not _acts():
                     raise _Idle
