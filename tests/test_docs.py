@@ -15,10 +15,9 @@ from urllib.parse import unquote
 import pytest
 
 import tapenet
-import tapenet.autodiff.control.whiles
 import tapenet.ops
 from tapenet import nn, optim
-from tapenet.autodiff.control import branches, loops
+from tapenet.autodiff.control import branches, loops, whiles
 from tapenet.drawing.sources.mathematics import DERIVED, call, formula, gradient_rules
 from tapenet.metrics.by_name import NAMES as NAMES_OF_METRICS
 from tapenet.ops.derived import Derived
@@ -182,7 +181,7 @@ def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pyte
 def own_ops() -> list[Op | Derived]:
     """The ops that come with the package."""
     tapenet.ops.everything()
-    homes = ("tapenet.ops.", branches.__name__, loops.__name__)
+    homes = ("tapenet.ops.", branches.__name__, loops.__name__, whiles.__name__)
     return [op for name, op in sorted(registry.items()) if name.startswith(homes)]
 
 

@@ -26,8 +26,6 @@ def _provided_lanes(
 @op(
     nondiff=("wrong",),
     value=lambda g: g,
-    formula="value, provided that nothing is wrong",
-    gradients="value: g",
     vmap=_provided_lanes,
     lower=symbols.provided,
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, bool), ValueError, "")],
