@@ -24,11 +24,13 @@ from tapenet.ops.op import Op, derive
 from tapenet.ops.random import generator
 from tapenet.scipy.stats.distribution import (
     Distribution,
+    End,
     Formula,
     Gradients,
     by_formula,
     element_wise,
     named,
+    nth_power,
     plain,
     wide,
     widened,
@@ -38,9 +40,6 @@ from tapenet.scipy.stats.frozen import Frozen
 from tapenet.scipy.stats.moments import by_moments
 from tapenet.scipy.stats.quadrature import tail
 from tapenet.typing import Array
-
-#: An end of a support: a number, or a function of the shapes.
-End = float | Formula
 
 
 class Continuous(Distribution):
@@ -81,28 +80,15 @@ class Continuous(Distribution):
         limited: bool = False,
         **closed: Formula,
     ) -> None:
-        code = log_density.__code__
-        shapes = code.co_varnames[1 : code.co_argcount] if names is None else names.split()
-        super().__init__(name, shapes, integers.split())
-        self._formula = log_density
-        self._ends = (low, high)
-        self._valid = valid
+        super().__init__(name, log_density, (low, high), valid, integers, raw, limited, closed, names)
         self._split = split
         self._half = period / 2
-        self._raw = raw
         self._entropy = entropy
-        self._limited = limited
-        self._closed = next(iter(closed.items()), None)
 
     def __call__(self, *args: object, **kwds: object) -> FrozenContinuous:
         return FrozenContinuous(self, self.bind("__call__", args, kwds))
 
     # -- formulas, with loc=0 and scale=1 --------------------------------------------------------------------
-
-    def _support(self, y: Array, shapes: Sequence[Array]) -> tuple[Array, Array]:
-        zero = np.zeros_like(y)
-        low, high = (cast("Array", end(*shapes)) if callable(end) else end for end in self._ends)
-        return low + zero, high + zero
 
     def _inside(self, y: Array, shapes: Sequence[Array]) -> tuple[Array, Array]:
         """Where y is in the support, and y moved into it."""
@@ -214,7 +200,7 @@ class Continuous(Distribution):
         def power(k: int) -> Formula:
             raw = self._raw
             if raw is None:
-                return self._expectation(f"moment {k}", functools.partial(_power, k))
+                return self._expectation(f"moment {k}", functools.partial(nth_power, k))
             return lambda point, below, above, *shapes: raw(k, *shapes)
 
         return [self._integral(f"moment {k}", power(k)) for k in range(1, 5)]
@@ -227,11 +213,6 @@ class Continuous(Distribution):
         return self._integral("entropy", lambda point, below, above, *shapes: closed(*shapes))
 
     # -- ops -------------------------------------------------------------------------------------------------
-
-    def _method(self, method: str) -> Op:
-        if method not in self._ops:
-            self._ops[method] = self.make(method)
-        return self._ops[method]
 
     def make(self, method: str) -> Op:
         """The op of a method."""
@@ -253,17 +234,11 @@ class Continuous(Distribution):
             *shapes, loc, scale = parameters
             y = (x - loc) / scale
             log = self.log_density(y + sum(np.zeros_like(s) for s in shapes), *shapes) - np.log(scale)
-            found: Array = np.where(
-                self._allowed(*widened([scale, *shapes], y)), log if method == "logpdf" else np.exp(log), math.nan
-            )
-            return found
+            scale, *shapes = widened([scale, *shapes], y)
+            allowed = np.logical_and(scale > 0, self._allowed(*shapes))
+            return cast("Array", np.where(allowed, log if method == "logpdf" else np.exp(log), math.nan))
 
         return formula
-
-    def _allowed(self, scale: Array, *shapes: Array) -> Array:
-        parts = [scale > 0, *([s > 0 for s in shapes] if self._valid is None else [self._valid(*shapes)])]
-        found: Array = functools.reduce(np.logical_and, parts)
-        return found
 
     def _ruled(self, method: str, variable: str | None, rule: Callable[..., Gradients]) -> Op:
         arguments = self.parameters if variable is None else (variable, *self.parameters)
@@ -421,11 +396,6 @@ class FrozenContinuous(Frozen):
     def rvs(self, size: int | Sequence[int] | None = None, random_state: object = None) -> Tensor:
         """Random values, differentiable by the parameters."""
         return self.dist.rvs(*self.args, size=size, random_state=random_state)
-
-
-def _power(k: int, t: Array, log: Array) -> Array:
-    found: Array = t**k
-    return found
 
 
 def _first(q: Array, *parameters: Array) -> Array:

@@ -17,11 +17,13 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op, derive
 from tapenet.scipy.stats.distribution import (
     Distribution,
+    End,
     Formula,
     Gradients,
     by_formula,
     element_wise,
     named,
+    nth_power,
     widened,
 )
 from tapenet.scipy.stats.frozen import FrozenDiscrete
@@ -56,8 +58,8 @@ class Discrete(Distribution):
         self,
         name: str,
         log_mass: Formula,
-        low: float | Formula = 0,
-        high: float | Formula = math.inf,
+        low: End = 0,
+        high: End = math.inf,
         *,
         valid: Callable[..., Array] | None = None,
         integers: str = "",
@@ -65,24 +67,12 @@ class Discrete(Distribution):
         limited: bool = False,
         **closed: Formula,
     ) -> None:
-        code = log_mass.__code__
-        super().__init__(name, code.co_varnames[1 : code.co_argcount], integers.split())
-        self._formula = log_mass
-        self._ends = (low, high)
-        self._valid = valid
-        self._raw = raw
-        self._limited = limited
-        self._closed = next(iter(closed.items()), None)
+        super().__init__(name, log_mass, (low, high), valid, integers, raw, limited, closed)
 
     def __call__(self, *args: object, **kwds: object) -> FrozenDiscrete:
         return FrozenDiscrete(self, self.bind("__call__", args, kwds))
 
     # -- formulas, with loc=0 --------------------------------------------------------------------------------
-
-    def _support(self, k: Array, shapes: Sequence[Array]) -> tuple[Array, Array]:
-        zero = np.zeros_like(k)
-        low, high = (cast("Array", end(*shapes)) if callable(end) else end for end in self._ends)
-        return low + zero, high + zero
 
     def _guarded(self, k: Array, *shapes: Array) -> Array:
         low, high = self._support(k, shapes)
@@ -131,7 +121,7 @@ class Discrete(Distribution):
         def power(k: int) -> Op:
             raw = self._raw
             if raw is None:
-                return self._sum(f"moment {k}", functools.partial(_power, k))
+                return self._sum(f"moment {k}", functools.partial(nth_power, k))
             arguments = ("first", "last", *self.shapes)
             return element_wise(
                 f"{self.name} moment {k}", arguments, lambda first, last, *shapes: raw(k, *shapes),
@@ -145,11 +135,6 @@ class Discrete(Distribution):
         return self._sum("entropy", lambda j, log: -log)
 
     # -- ops -------------------------------------------------------------------------------------------------
-
-    def _method(self, method: str) -> Op:
-        if method not in self._ops:
-            self._ops[method] = self.make(method)
-        return self._ops[method]
 
     def make(self, method: str) -> Op:
         """The op of a method."""
@@ -174,9 +159,7 @@ class Discrete(Distribution):
             shapes = widened(shapes, y)
             log = self._guarded(y, *shapes)
             found = log if method == "logpmf" else np.exp(log)
-            parts = [self._valid(*shapes)] if self._valid is not None else [s > 0 for s in shapes]
-            allowed = functools.reduce(np.logical_and, parts)
-            return cast("Array", np.where(allowed, found, math.nan))
+            return cast("Array", np.where(self._allowed(*shapes), found, math.nan))
 
         return formula
 
@@ -249,8 +232,3 @@ class Discrete(Distribution):
     def logpmf(self, k: object, *args: object, **kwds: object) -> Tensor:
         """The logarithm of the probability of the value k."""
         return self.call("logpmf", (k,), args, kwds)
-
-
-def _power(k: int, j: Array, log: Array) -> Array:
-    found: Array = j**k
-    return found

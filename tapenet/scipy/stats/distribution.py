@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: What distributions compute in.
 _FLOAT = np.dtype(np.float64)
 Formula = Callable[..., Array | Tensor]
+#: An end of a support: a number, or a function of the shapes.
+End = float | Formula
 #: Gradients by name.
 Gradients = dict[str, Array]
 
@@ -46,6 +48,12 @@ class SciPys(Protocol):
     def fit(self, data: object, *args: object, **kwds: object) -> Sequence[float]:
         """The parameters at which data are most likely."""
         ...
+
+
+def nth_power(k: int, t: Array, log: Array) -> Array:
+    """The factor of the k-th moment."""
+    found: Array = t**k
+    return found
 
 
 def named(name: str, arguments: Sequence[str], function: Callable[..., object]) -> Callable[..., object]:
@@ -95,11 +103,21 @@ class Distribution:
     #: The parameters behind the shapes, and their defaults.
     defaults: Mapping[str, float] = {}
 
-    def __init__(self, name: str, shapes: Sequence[str], integers: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, formula: Formula, ends: tuple[End, End], valid: Callable[..., Array] | None, integers: str,
+        raw: Formula | None, limited: bool, closed: Mapping[str, Formula], names: str | None = None,
+    ) -> None:  # fmt: skip
+        code = formula.__code__
         self.name = name
-        self.shapes = tuple(shapes)
-        self.integers = frozenset(integers)
-        self.parameters = (*shapes, *self.defaults)
+        self.shapes = code.co_varnames[1 : code.co_argcount] if names is None else tuple(names.split())
+        self.integers = frozenset(integers.split())
+        self.parameters = (*self.shapes, *self.defaults)
+        self._formula = formula
+        self._ends = ends
+        self._valid = valid
+        self._raw = raw
+        self._limited = limited
+        self._closed = next(iter(closed.items()), None)
         self._ops: dict[str, Op] = {}
         self.__doc__ = f"`scipy.stats.{name}` on tensors: its methods, with derivatives by the parameters."
 
@@ -163,9 +181,27 @@ class Distribution:
                     "number, or detached"
                 )
 
+    # -- ops -------------------------------------------------------------------------------------------------
+
     def make(self, method: str) -> Op:
         """The op of a method."""
         raise NotImplementedError
+
+    def _method(self, method: str) -> Op:
+        if method not in self._ops:
+            self._ops[method] = self.make(method)
+        return self._ops[method]
+
+    def _support(self, y: Array, shapes: Sequence[Array]) -> tuple[Array, Array]:
+        """The ends of the support, in the shape of y."""
+        zero = np.zeros_like(y)
+        low, high = (cast("Array", end(*shapes)) if callable(end) else end for end in self._ends)
+        return low + zero, high + zero
+
+    def _allowed(self, *shapes: Array) -> Array:
+        """Where the shapes are allowed."""
+        parts = [s > 0 for s in shapes] if self._valid is None else [self._valid(*shapes)]
+        return functools.reduce(np.logical_and, parts, np.asarray(True))
 
     def op(
         self, method: str, arguments: Sequence[str], values: Callable[..., object] | None = None, **options: object

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tapenet.autodiff.tensor import Tensor
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tapenet.scipy.stats.distribution import Distribution
 
 
-class Frozen:
+class Given:
     """A distribution with given parameters, which may be tensors.
 
     Attributes:
@@ -19,13 +19,19 @@ class Frozen:
         args: the parameters, in order.
     """
 
-    def __init__(self, dist: Distribution, args: Sequence[object]) -> None:
+    def __init__(self, dist: Any, args: Sequence[object]) -> None:
         self.dist = dist
         self.args = tuple(args)
 
     def __repr__(self) -> str:
         given = ", ".join(f"{n}={v}" for n, v in zip(self.dist.parameters, self.args, strict=True))
         return f"tn.scipy.stats.{self.dist.name}({given})"
+
+
+class Frozen(Given):
+    """One of a number, with given parameters."""
+
+    dist: Distribution
 
     def cdf(self, x: object) -> Tensor:
         """The probability of values up to x."""

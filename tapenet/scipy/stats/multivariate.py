@@ -15,6 +15,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op, derive
 from tapenet.scipy.stats.densities import log_binomial
 from tapenet.scipy.stats.distribution import bound, named, scipys, wide
+from tapenet.scipy.stats.frozen import Given
 from tapenet.typing import Array
 
 Formula = Callable[..., Array]
@@ -156,21 +157,10 @@ def _of_numbers(method: Callable[..., object], *args: object) -> object:
     return method(*[a.item() if isinstance(a, np.ndarray) and a.ndim == 0 else a for a in args])
 
 
-class FrozenMultivariate:
-    """A multivariate distribution with given parameters, which may be tensors.
+class FrozenMultivariate(Given):
+    """A multivariate distribution with given parameters."""
 
-    Attributes:
-        dist: the family.
-        args: the parameters, in order.
-    """
-
-    def __init__(self, dist: Multivariate, args: Sequence[object]) -> None:
-        self.dist = dist
-        self.args = tuple(args)
-
-    def __repr__(self) -> str:
-        given = ", ".join(f"{n}={v}" for n, v in zip(self.dist.parameters, self.args, strict=True))
-        return f"tn.scipy.stats.{self.dist.name}({given})"
+    dist: Multivariate
 
     def logpdf(self, *x: object) -> Tensor:
         """The logarithm of the density."""
