@@ -37,7 +37,7 @@ NEEDS = {"precision": ["ml_dtypes"], "cookbook": ["numba", "cffi"]}
 #: Pages whose programs take longer than a few seconds.
 LONG = {"cookbook"}
 #: How many ops state their formula and gradients by hand, at most.
-FORMULAS, GRADIENTS = 97, 117
+FORMULAS, GRADIENTS = 94, 117
 
 
 class Block(NamedTuple):

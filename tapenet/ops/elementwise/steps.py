@@ -261,7 +261,6 @@ bitwise_invert = bitwise_not = invert
 @op(
     label="stop gradient",
     nondiff=True,
-    formula="x, as a constant",
     samples=unary_samples(),
 )
 def stop_gradient(x: Array) -> Array:

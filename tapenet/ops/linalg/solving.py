@@ -33,7 +33,6 @@ def _hint(a: Array) -> str:
     numpy=np.linalg.inv,
     label="⁻¹",
     a=lambda g, out: -np.matmul(transposed(out), np.matmul(g, transposed(out))),
-    formula="a⁻¹",
     vmap="leading",
     samples=lambda r: [sample(regular(r, 3, 3)), sample(regular(r, 2, 2, 2)), sample(np.empty((0, 0)))],
     hint=_hint,
@@ -98,7 +97,6 @@ def _solve_lanes(batched: frozenset[str], a: Array, b: Array) -> Array:
 @op(
     numpy=np.linalg.solve,
     joint=_solve_rule,
-    formula="a⁻¹ @ b",
     gradients="a: −(a⁻ᵀ @ g) @ outᵀ; b: a⁻ᵀ @ g",
     vmap=_solve_lanes,
     samples=lambda r: [

@@ -45,7 +45,7 @@ def as_made(found: Array) -> Array:
     opaque="how many elements it has depends on values",
     start=lambda g: np.sum(g),
     step=lambda g: np.sum(g * np.arange(g.shape[0]).astype(g.dtype)),
-    gradients="start: Σ g; step: Σ g · i",
+    gradients="step: Σ g · i",
     samples=lambda r: [
         sample(np.array(0.3), 2.1, np.array(0.4), None),
         sample(np.array(3.0), np.array(-1.1), np.array(-1.5), None),

@@ -56,7 +56,7 @@ def _logits_input(
     nondiff=("weight", "pos_weight"),
     fuse=True,
     formula="−mean(target · ln p + (1 − target) · ln(1 − p)), p = σ(input)",
-    gradients="input: g · (σ(input) − target)/N; target: −g · input/N",
+    gradients="target: −g · input/N",
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3))),
         sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3)), np.array([[2], [3]]), np.array([2, 1, 3]), "sum"),
