@@ -40,6 +40,13 @@ def _is_list(value: object) -> bool:
     )
 
 
+#: Why a masked array is refused, and what to give.
+MASKED = (
+    "a masked array would lose its mask: give its .data and its .mask, and compute with np.where or where=, or give its "
+    ".filled(value)"
+)
+
+
 def check_unmasked(value: object) -> None:
     """Refuse a masked array: computed with as an array it would lose its mask in silence.
 
@@ -49,10 +56,7 @@ def check_unmasked(value: object) -> None:
     # Not imported here: who has a masked array has imported it. Another thread may be just about to.
     kind = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
     if kind is not None and isinstance(value, kind):
-        raise TypeError(
-            "a masked array would lose its mask: give its .data and its .mask, and compute with np.where or where=, or give "
-            "its .filled(value)"
-        )
+        raise TypeError(MASKED)
 
 
 def answers(kind: type) -> bool:

@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 
 from tapenet import ops
+from tapenet.ops.arguments import MASKED
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
@@ -433,6 +434,15 @@ class Operand:
         except Exception as error:
             hide(error)
             raise
+
+    @property
+    def _mask(self) -> NoReturn:
+        """What np.ma asks for where a masked array stands to the left of an operator, or is given to a function of np.ma.
+
+        Raises:
+            TypeError: always. np.ma has taken the values alone by then, and would go on with these, in no graph.
+        """
+        raise TypeError(MASKED)
 
     def _unsupported(self, name: str) -> Exception:
         """The error for a NumPy function that no op stands for."""

@@ -29,7 +29,19 @@ def leaf(values: Any, dtype: Any = None) -> tn.Tensor:
 
 
 @pytest.mark.parametrize(
-    "use", [tn.tensor, tn.asarray, tn.sum, lambda m: tn.tensor([1.0, 2.0]) * m, lambda m: tn.stack([m, m])]
+    "use",
+    [
+        tn.tensor,
+        tn.asarray,
+        tn.sum,
+        lambda m: tn.stack([m, m]),
+        lambda m: tn.tensor([1.0, 2.0]) * m,
+        lambda m: m * tn.tensor([1.0, 2.0]),
+        lambda m: m == tn.tensor([1.0, 2.0]),
+        lambda m: m @ tn.tensor([1.0, 2.0]),
+        lambda m: np.ma.dot(m, tn.tensor([1.0, 2.0])),
+        lambda m: operator.iadd(m, tn.tensor([1.0, 2.0])),
+    ],
 )
 def test_a_masked_array_does_not_lose_its_mask_in_silence(use: Any) -> None:
     masked = np.ma.masked_array([1.0, 2.0], [True, False])
