@@ -336,7 +336,8 @@ def value_of(node: Node, name: str, tensor: type[BaseTensor]) -> Any:
 
 
 def _retrace(value: object, parent: Any, tensor: type[BaseTensor]) -> object:
-    """The tensor that entered a recorded call, as it was then."""
+    """The tensor that entered a recorded call, as it was then; an array that somebody may write to as one too, so that what a
+    rule computes of it is recorded."""
     if isinstance(value, Traced):
         if value.node is None and value.tensor._data is value.data:
             return value.tensor  # from outside: a replay knows it by its identity
@@ -346,7 +347,9 @@ def _retrace(value: object, parent: Any, tensor: type[BaseTensor]) -> object:
         parts = [_retrace(v, p, tensor) for v, p in zip(value, parents, strict=True)]
         if any(p is not v for p, v in zip(parts, value, strict=True)):
             return refilled(value, parts)
-    return value
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
+        return value
+    return tensor._of(value) if value.flags.writeable or value.base is not None else value
 
 
 def _by_reference(node: Node, g: Array, wanted: list[str], tensor: type[BaseTensor]) -> dict[str, object]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 import numpy as np
 
 from tapenet import ops
-from tapenet.ops.arguments import MASKED
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
@@ -442,7 +441,7 @@ class Operand:
         Raises:
             TypeError: always. np.ma has taken the values alone by then, and would go on with these, in no graph.
         """
-        raise TypeError(MASKED)
+        raise TypeError(import_module("tapenet.ops.arguments").MASKED)
 
     def _unsupported(self, name: str) -> Exception:
         """The error for a NumPy function that no op stands for."""

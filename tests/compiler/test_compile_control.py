@@ -440,3 +440,20 @@ def test_a_branch_that_is_not_taken_refuses_nothing(compiled: Compile, name: str
     step = compiled(lambda x: tn.cond(pred(x), lambda: guarded(x), lambda: other(x)))
     for x in (wrong, wrong, np.abs(wrong) * 0 + (np.eye(3) if wrong.ndim > 1 else np.ones(2, wrong.dtype)), wrong):
         np.testing.assert_allclose(step(x), (guarded if pred(x) else other)(tn.tensor(x)))
+
+
+def test_gradients_inside_of_a_body_follow_classes_from_outside() -> None:
+    x = tn.tensor(np.random.default_rng(0).normal(size=(6, 5)), requires_grad=True)
+    classes = np.arange(6) % 5
+
+    def f() -> Any:
+        def body(c: Any, i: Any) -> Any:
+            (g,) = tn.gradients([F.cross_entropy(x * c, classes)], [x])
+            return c + (g * g).sum(), i
+
+        return tn.scan(body, np.float64(1), np.arange(3.0))[0]
+
+    run = tn.compile(f, backend="numpy")
+    for _ in range(3):
+        np.testing.assert_allclose(run(), f().numpy())
+        classes[:] = (classes + 1) % 5
