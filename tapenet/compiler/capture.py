@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from types import CellType, ModuleType
 from typing import Any, NamedTuple
@@ -28,6 +28,7 @@ from tapenet.autodiff.observe.values import Reached
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement, innermost
+from tapenet.compiler.equal import equal
 from tapenet.compiler.frozen import Freezing, freeze, refuse
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.places import Place
@@ -141,8 +142,10 @@ def first_call(
     linked: bool = False,
     sketches: bool = False,
     frozen: Freezing | None = None,
+    doubted: Sequence[Variant] = (),
 ) -> tuple[object, Variant | str]:
-    """Run a function on the arguments of a call, and make a program of what it does.
+    """Run a function on the arguments of a call, and make a program of what it does; or find that it does what one of those
+    that are `doubted` does, since arrays have changed that ops read (`Variant.free`).
 
     What is outside is taken as constants where it is said how, `frozen`.
 
@@ -189,15 +192,21 @@ def first_call(
             _check_leaks(title, recorded.nodes, reach)
             watch.leave_out(written, recorded.drawn.given)
             doubt = watch.check(recorded.drawn, changed)
-            watch.leave_out(
-                [r.tensor._data for r in recorded.program.references]
-            )  # the program reads them where they are
+            watch.read([r.tensor._data for r in recorded.program.references])
             if doubt is not None:
                 if linked or sketched:
                     undo()
                 return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
+            for known in doubted:
+                if equal((known.captured, known.plan), (recorded.program, recorded.plan), reached.holds):
+                    known.free()
+                    if take_back or linked or sketched:
+                        undo()
+                        return MISS, known
+                    return recorded.result, known
             simplified = Simplified(recorded.program)
             if frozen is not None:
+                watch.leave_out([r.tensor._data for r in recorded.program.references])
                 refuse(title, recorded.program, recorded.plan)
                 steps: list[Step] = []
                 program = freeze(check(recorded.program), steps, frozen)

@@ -343,7 +343,8 @@ class Compiled:
 
     def _new(self, key: Key, call: Call) -> object:
         """A call that no program fits: capture it, or run it uncompiled where there are programs enough."""
-        if self._captures >= self._max_variants:
+        doubted = self._doubted(key, call)
+        if self._captures >= self._max_variants and not doubted:
             self._warn()
             result = self._eager(call)
             return result if depends(result, call) else rebuild(result, _detached)
@@ -352,7 +353,7 @@ class Compiled:
             result, variant = first_call(
                 self.__wrapped__, self._parameters, key, call, self._keep_grads, self._from_first, self._build,
                 self._warn_unseen, sketches=self._sketches,
-                frozen=self._freezing(),
+                frozen=self._freezing(), doubted=doubted,
             )  # fmt: skip
         except Connected:
             self._inline.add(key)
@@ -366,10 +367,26 @@ class Compiled:
             if result is MISS:
                 return self._eager(call)
         else:
-            self._variants.setdefault(key, []).append(variant)
+            self._keep(key, variant)
             if result is MISS:
                 return variant.run(call) if variant.holds() else self._eager(call)
         return result
+
+    def _doubted(self, key: Key, call: Call) -> list[Variant]:
+        """The programs that fit a call, unless plain NumPy has read an array that ops read too, and that has changed. Where
+        there are programs enough that is asked as often again."""
+        if self._captures >= 2 * self._max_variants:
+            return []
+        known = self._variants.get(key, ())
+        return [v for v in known if v.begins_with(call.leaves) and v.holds(but_read=True) and not v.holds()]
+
+    def _keep(self, key: Key, variant: Variant) -> None:
+        """Keep a program that is new, where there are not enough."""
+        known = self._variants.setdefault(key, [])
+        if variant in known:
+            self._captures -= 1
+        elif self._captures <= self._max_variants:
+            known.append(variant)
 
     def in_graph(self, *args: object, **kwargs: object) -> object:
         """A call that is part of a graph even where no argument is: what the function reads from outside may be."""
@@ -412,7 +429,9 @@ class Compiled:
             with _capturing:
                 made = self._linked(key, call, known.flows)
             if isinstance(made, Linked):
-                known.linked.append(made)
+                made = next((linked for linked in known.linked if linked.variant is made.variant), made)
+                if made not in known.linked:
+                    known.linked.append(made)
                 return made.run(call)
             known.plain = made
         return self._eager(call)
@@ -437,13 +456,15 @@ class Compiled:
         key = (alone.key, *key[1:])
         variant = self._fitting(key, alone)
         if variant is None:
-            if self._captures >= self._max_variants:
+            doubted = self._doubted(key, alone)
+            if self._captures >= self._max_variants and not doubted:
                 return f"there are {self._max_variants} programs"
             self._captures += 1
             found: Variant | str
             try:
                 _, found = first_call(
-                    self.__wrapped__, self._parameters, key, alone, self._keep_grads, True, self._build, _refuse_unseen, True
+                    self.__wrapped__, self._parameters, key, alone, self._keep_grads, True, self._build, _refuse_unseen, True,
+                    doubted=doubted,
                 )  # fmt: skip
             except Exception as error:  # uncompiled it may well run; where not, it raises this again
                 found = str(error)
@@ -451,7 +472,7 @@ class Compiled:
                 self._captures -= 1
                 return found if isinstance(found, str) else "it changes what it reads"
             variant = found
-            self._variants.setdefault(key, []).append(variant)
+            self._keep(key, variant)
         if not fits(variant):
             return "it does more than to compute its results, or a tensor that it reads is part of a graph or has hooks"
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tapenet.compiler.connected import InGraph
 from tapenet.compiler.lowering import Called
-from tapenet.compiler.places import MISSING
+from tapenet.compiler.places import MISSING, Read
 from tapenet.compiler.signature import Parameters, in_words, shortly
 from tapenet.compiler.variant import Variant
 from tapenet.program.groups import BY_C, LAUNCHED, Groups
@@ -260,6 +260,8 @@ def _names(variants: Sequence[Variant]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for variant in variants:
         for place, value in zip(variant.places, variant.values, strict=True):
+            if isinstance(place, Read) and place.free:
+                continue
             plain = value is MISSING or isinstance(value, (int, float, str, tuple, type(None)))
             found.setdefault(place.words, []).append(
                 shortly(value) if plain else f"{type(value).__name__} at {id(value):#x}"

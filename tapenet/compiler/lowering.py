@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -656,23 +656,31 @@ def _at_once(evaluates: Sequence[Evaluate], length: int) -> list[Array] | None:
     return [part.reshape(length, *d.sample.size) for part, d in zip(parts, draws, strict=True)]
 
 
+@dataclass(frozen=True, eq=False)
+class _Turns:
+    """What the host computes in each turn of a loop: in each turn, all of it is asked in order."""
+
+    evaluates: Sequence[Evaluate]
+    length: int
+    reverse: bool
+    #: The values of all turns, of the last call.
+    columns: list[Array] = field(default_factory=list, compare=False)
+
+    def column(self, i: int) -> Array:
+        """What one gives, with an axis of turns. The first has all of them asked."""
+        if i == 0:
+            found = _at_once(self.evaluates, self.length)
+            if found is None:
+                each = [[np.asarray(evaluate()) for evaluate in self.evaluates] for _ in range(self.length)]
+                found = [np.stack(column) for column in zip(*each, strict=True)]
+            self.columns[:] = found
+        return self.columns[i][:: -1 if self.reverse else 1]
+
+
 def turn_by_turn(evaluates: Sequence[Evaluate], length: int, reverse: bool) -> list[Evaluate]:
-    """What the host computes in each turn of a loop, as one array of all turns per value: in each turn, all of them are
-    asked in order."""
-    columns: list[Array] = []
-
-    def taken(i: int) -> Evaluate:
-        return lambda: columns[i][:: -1 if reverse else 1]
-
-    def ask() -> object:
-        found = _at_once(evaluates, length)
-        if found is None:
-            each = [[np.asarray(evaluate()) for evaluate in evaluates] for _ in range(length)]
-            found = [np.stack(column) for column in zip(*each, strict=True)]
-        columns[:] = found
-        return taken(0)()
-
-    return [ask if i == 0 else taken(i) for i in range(len(evaluates))]
+    """What the host computes in each turn of a loop, as one array of all turns per value, to be asked in order."""
+    turns = _Turns(evaluates, length, reverse)
+    return [partial(turns.column, i) for i in range(len(evaluates))]
 
 
 def lower(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.places import MISSING, Contents, Elements, Held, Place
+from tapenet.compiler.places import INSIDE, MISSING, NAMED, Contents, Elements, Held, Place
 from tapenet.ops.op import Op
 from tapenet.program.value_keys import slots
 from tapenet.typing import Array
@@ -30,9 +30,6 @@ _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), Tensor})
 #: Packages whose objects tell their own state, or have none.
 _TELLING = frozenset({"tapenet", "numpy", "scipy", "builtins"})
 _OTHERS = _TELLING | sys.stdlib_module_names
-#: Bytes of an array up to which its contents are compared at each call, where plain NumPy may have read them: of one that has
-#: a name, and of one that is in a container, with many others that the function may not use.
-_NAMED, _INSIDE = 1 << 16, 1 << 12
 #: Methods that run when a class is called; nobody calls them again on an instance.
 _MAKING = ("__new__", "__init__", "__post_init__")
 #: What methods are in the mapping of a class.
@@ -90,7 +87,7 @@ class Reach:
             self.generators.append(value)
         elif isinstance(value, np.ndarray):
             if value.flags.writeable or value.base is not None:
-                if value.nbytes <= (_INSIDE if inside else _NAMED) and not value.dtype.hasobject:
+                if value.nbytes <= (INSIDE if inside else NAMED) and not value.dtype.hasobject:
                     self.places.append(Elements(words, value))
                 elif not inside:
                     self.large.append((words, value))

@@ -18,7 +18,7 @@ from tapenet.autodiff.observe import epoch, mutation
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.lowering import Called
-from tapenet.compiler.places import MISSING, Held, Place
+from tapenet.compiler.places import MISSING, Elements, Held, Place, Read
 from tapenet.compiler.signature import Call, Key, is_array
 from tapenet.ops.tracebacks import hide
 from tapenet.program import generated
@@ -129,11 +129,12 @@ class Variant:
 
     # -- whether it fits -----------------------------------------------------------------------------------------
 
-    def holds(self) -> bool:
-        """Whether all it was made for, beside the arguments, is as it was."""
+    def holds(self, but_read: bool = False) -> bool:
+        """Whether all it was made for, beside the arguments, is as it was; with `but_read` whatever is in arrays that ops read
+        too, for which it may hold all the same."""
         reached = epoch.current
         for i, place in enumerate(self.places):
-            if not place.stands(self.values[i]):
+            if not (place.stands(self.values[i]) or (but_read and isinstance(place, Read))):
                 now: Any = place.get()
                 if not place.like(self.values[i], now):
                     return False
@@ -165,6 +166,14 @@ class Variant:
         self._run = self._code(None)(self._wrote, -1, (), ())
         self._arrays = arrays
         return True
+
+    def free(self) -> None:
+        """Let it hold for any elements of the arrays that ops read and that have changed by now."""
+        for place, value in zip(self.places, self.values, strict=True):
+            if isinstance(place, Read) and not place.stands(value):
+                place.free = True
+        self._makers.clear()
+        self.fast = None
 
     def begins_with(self, leaves: list[Leaf]) -> bool:
         """Whether the same gradients are None as when the program was made."""
@@ -402,7 +411,11 @@ class _Writer:
         """Check that the names which the function reads stand for the same as at the capture."""
         tests = []
         for i, (place, value) in enumerate(zip(self._variant.places, self._variant.values, strict=True)):
-            if not isinstance(place, Place):
+            if isinstance(place, Read) and place.free:
+                continue
+            if isinstance(place, Elements) and place.memory is not None:
+                tests.append(f"not g{i}.startswith({self._constant(place.memory)})")
+            elif not isinstance(place, Place):
                 tests.append(f"not {self._constant(place.stands)}(g{i})")
             elif place.cell is not None:
                 tests.append(f"{self._constant(place.cell)}.cell_contents is not g{i}")

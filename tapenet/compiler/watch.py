@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.autodiff.node import Node
 from tapenet.autodiff.observe.tape import CaptureError, Tape
-from tapenet.compiler.places import Elements, Held
+from tapenet.compiler.places import Elements, Held, Read
 from tapenet.compiler.reach import Reach, users
 from tapenet.ops import random as draws
 from tapenet.ops.random import equal_states, generator
@@ -94,11 +94,20 @@ class Watch:
         def kept(place: Held) -> bool:
             if id(place.holder) in holders:
                 return False
-            return not isinstance(place, Elements) or not any(np.may_share_memory(place.holder, a) for a in arrays)
+            return not isinstance(place, Elements) or not _shares(place.holder, arrays)
 
         pairs = [(p, v) for p, v in zip(self.places, self.values, strict=True) if kept(p)]
         self.places, self.values = [p for p, _ in pairs], [v for _, v in pairs]
-        self.unseen = [(w, array) for w, array in self.unseen if not any(np.may_share_memory(array, a) for a in arrays)]
+        self.unseen = [(words, array) for words, array in self.unseen if not _shares(array, arrays)]
+
+    def read(self, arrays: Sequence[Array]) -> None:
+        """Note that the program reads these arrays at each call where they are: whether plain NumPy reads them too is open."""
+        found = [Read(p) for p in self.places if isinstance(p, Elements) and _shares(p.holder, arrays)]
+        found += [Read(Elements(words, array)) for words, array in self.unseen if _shares(array, arrays)]
+        found = [place for place in found if place.compared]
+        self.leave_out(arrays)
+        self.places += found
+        self.values += [place.get() for place in found]
 
     def check(self, recorded: Drawn, changed: Sequence[Array]) -> str | None:
         """Raise if the function changed something that a replay would not change again.
@@ -180,6 +189,10 @@ class Watch:
         if self._alone is None:
             self._alone = _clocks() == self._clocks
         return self._alone
+
+
+def _shares(array: Array, others: Sequence[Array]) -> bool:
+    return any(np.may_share_memory(array, other) for other in others)
 
 
 def _clocks() -> dict[int, object]:

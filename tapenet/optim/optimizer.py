@@ -10,6 +10,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from time import perf_counter
@@ -740,16 +741,18 @@ def _recorded_call(
 _Update = tuple[ParamGroup, Storage, Clock]
 
 
+@dataclass(slots=True, eq=False)
 class _RecordedStep:
     """What each replay of a captured step checks and counts."""
 
-    __slots__ = ("_epoch", "_optimizer", "_state", "_updates")
+    _optimizer: Optimizer
+    _updates: list[_Update] = field(compare=False)
+    _state: list[object] = field(init=False)
+    #: `epoch.current` as it was when the state was last seen to be this.
+    _epoch: int = field(init=False, compare=False)
 
-    def __init__(self, optimizer: Optimizer, updates: list[_Update]) -> None:
-        self._optimizer = optimizer
-        self._updates = updates
+    def __post_init__(self) -> None:
         self._state = self.fingerprint()
-        #: `epoch.current` as it was when the state was last seen to be this.
         self._epoch = epoch.current
 
     def fingerprint(self) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,14 @@ import pytest
 
 import tapenet as tn
 import tapenet.nn.functional as F
+from tapenet import nn, optim
 from tapenet.autodiff.observe import values
+from tapenet.compiler import capture
 from tapenet.program.arguments import mapped
+from tapenet.program.trees import flatten
+from tests.program.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
 
 X = np.arange(9.0).reshape(3, 3)
 LARGE = np.ones(100_000)
@@ -274,3 +281,137 @@ def test_gradients_follow_classes_from_outside(loss: Callable[..., Any]) -> None
     for _ in range(3):
         np.testing.assert_allclose(compiled(), step().numpy())
         classes[:] = (classes + 1) % 5
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The programs that captures gave."""
+    found: list[object] = []
+    first_call = capture.first_call
+
+    def noted(*args: Any, **options: Any) -> Any:
+        result, program = first_call(*args, **options)
+        found.append(program)
+        return result, program
+
+    monkeypatch.setattr(importlib.import_module("tapenet.compiler.compile"), "first_call", noted)
+    return found
+
+
+def numpy_reads(x: Any, table: Any) -> Any:
+    return (x * table).sum() * np.mean(table)
+
+
+def numpy_reads_a_view(x: Any, table: Any) -> Any:
+    return (x * table[1:]).sum() * float(table[0])
+
+
+def numpy_computes_an_array(x: Any, table: Any) -> Any:
+    return (x * table).sum() * np.cumsum(table)
+
+
+def numpy_chooses(x: Any, table: Any) -> Any:
+    return (x * table).sum() if table[0] < 1.5 else (x + table).sum()
+
+
+def numpy_gives_a_number(x: Any, table: Any) -> Any:
+    return x * table, float(table[0])
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    "f", [numpy_reads, numpy_reads_a_view, numpy_computes_an_array, numpy_chooses, numpy_gives_a_number]
+)
+def test_an_array_that_plain_numpy_reads_beside_ops(f: Callable[..., Any], large: bool) -> None:
+    """What NumPy made of it is a constant of the program."""
+    table = np.ones(20_000 if large else 3)
+    run = tn.compile(lambda x: f(x, table), backend="numpy")
+    for value in (1.0, 2.0, 3.0, 4.0):
+        table[:] = value
+        expected, found = (flatten(by(np.float64(3)))[0] for by in (lambda x: f(tn.asarray(x), table), run))
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_allclose(np.asarray(b), np.asarray(a))
+    assert len(run.variants) == (2 if f is numpy_chooses else 4)
+
+
+def _trains() -> Callable[[Any, Any], Any]:
+    net = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 3))
+    step = optim.Adam(net.parameters(), lr=optim.cosine(0.1, 10))
+
+    def train(x: Any, classes: Any) -> Any:
+        loss = F.cross_entropy(net(x), classes) + F.mse_loss(np.arange(3.0) * x[0], np.zeros(3))
+        step.zero_grad()
+        loss.backward()
+        step.step()
+        return {"loss": loss, "count": 3, "name": "loss"}
+
+    return train
+
+
+def _loops() -> Callable[[Any, Any], Any]:
+    train = _trains()
+
+    def epoch(x: Any, classes: Any) -> Any:
+        def body(c: Any, row: Any) -> Any:
+            noise = tn.random.normal(size=3)
+            c = tn.cond(c > 0, lambda: c + train(x + noise, classes)["loss"], lambda: c - 1)
+            return c, row * tn.random.uniform(size=3)
+
+        return tn.scan(body, np.float64(1), x)
+
+    return epoch
+
+
+#: Functions of an array and of classes from outside that ops alone read.
+OPS_ALONE: dict[str, Callable[[], Callable[[Any, Any], Any]]] = {
+    "index": lambda: lambda x, classes: x[np.arange(3), classes] * np.ones(3),
+    "sizes": lambda: lambda x, classes: x[tn.asarray(classes) >= 0],
+    "training": _trains,
+    "loop": _loops,
+    "gradient": lambda: lambda x, classes: tn.grad(lambda x: F.cross_entropy(x, classes))(x),
+}
+
+
+@pytest.mark.parametrize("from_first", [False, True])
+@pytest.mark.parametrize("name", OPS_ALONE)
+@backends
+def test_an_array_that_ops_alone_read_is_looked_at_once(
+    compiled: Compile, name: str, from_first: bool, captures: list[object]
+) -> None:
+    found = []
+    for compiles in (False, True):
+        tn.random.seed(0)
+        f, classes, numbers = OPS_ALONE[name](), np.arange(3), X.copy()
+        run = compiled(lambda: f(tn.asarray(numbers), classes), from_first=from_first)  # noqa: B023
+        found.append([])
+        for _ in range(4):
+            result = (run if compiles else run.__wrapped__)()
+            found[-1].append([leaf.numpy().copy() for leaf in flatten(result)[0] if isinstance(leaf, tn.Tensor)])
+            classes[:] = np.roll(classes, 1)
+            numbers *= 1.5
+    for a, b in zip(*found, strict=True):
+        for expected, gives in zip(a, b, strict=True):
+            np.testing.assert_allclose(gives, expected, rtol=1e-5)
+    assert len(run.variants) == 1
+    assert captures == [*run.variants] * 2
+
+
+def test_programs_enough_are_found_to_hold_all_the_same(captures: list[object]) -> None:
+    table = np.ones(3)
+    run = tn.compile(lambda x: x * table, max_variants=1, backend="numpy")
+    for value in (1.0, 2.0, 3.0):
+        table[:] = value
+        assert run(X).numpy().tolist() == (X * value).tolist()
+    assert captures == [*run.variants] * 2
+
+
+def test_in_a_graph_an_array_that_ops_alone_read_is_looked_at_once(captures: list[object]) -> None:
+    table, x = np.ones(3), tn.tensor([2.0], requires_grad=True)
+    run = tn.compile(lambda x: x * table, backend="numpy")
+    for value in (1.0, 2.0, 3.0, 4.0, 5.0):
+        table[:] = value
+        x.grad = None
+        run(x * 1).sum().backward()
+        assert x.grad.tolist() == [3 * value]
+    assert len(run.variants) == 1
+    assert len(captures) == 3
