@@ -20,6 +20,7 @@ import numpy as np
 from tapenet.kernels import channels_last
 from tapenet.kernels.blocks import blocks
 from tapenet.kernels.channels_last import even_lanes, places, tiles
+from tapenet.llvm.emitter import lanes_of
 from tapenet.llvm.kernel import Array, Index, Kernel, Value, Variable
 from tapenet.llvm.processor import dots, registers
 
@@ -355,7 +356,7 @@ class Numbers:
 
     def halves(self, k: Kernel, words: Value) -> list[Value]:
         """The first and third, and the second and fourth, as 16 bits."""
-        lanes = int(words.type[1:].split(" ")[0])
+        lanes = words.lanes
         pairs = words.convert("bitcast", f"<{2 * lanes} x i16>")
         if self.sign:
             return [(pairs << 8) >> 8, pairs >> 8]
@@ -376,7 +377,7 @@ _TWO = {16: "llvm.x86.avx512.pmaddw.d.512", 8: "llvm.x86.avx2.pmadd.wd", 4: "llv
 def add(k: Kernel, cell: Variable, numbers: Numbers, weights: Weights) -> None:
     """Add the four products of each lane to a sum."""
     t = cell.type
-    lanes = int(t[1:].split(" ")[0])
+    lanes = lanes_of(t)
     how = dots()
     if how == "four":
         name = _FOUR[lanes]
@@ -426,7 +427,7 @@ def load_bytes(k: Kernel, pointer: str, count: int, lanes: int) -> Value:
 
 def store_bytes(k: Kernel, value: Value, pointer: str, count: int) -> None:
     """Write the first so many bytes."""
-    lanes = int(value.type[1:].split(" ")[0])
+    lanes = value.lanes
     for at, size in _pieces(count, lanes):
         part = value if size == lanes else k.shuffled(value, value, list(range(at, at + size)))
         place = k.emit(f"getelementptr i8, ptr {pointer}, i64 {at}") if at else pointer
@@ -436,14 +437,14 @@ def store_bytes(k: Kernel, value: Value, pointer: str, count: int) -> None:
 def joined(k: Kernel, parts: list[Value]) -> Value:
     """Vectors one behind the other; a power of two of them."""
     while len(parts) > 1:
-        n = int(parts[0].type[1:].split(" ")[0])
+        n = parts[0].lanes
         parts = [k.shuffled(a, b, list(range(2 * n))) for a, b in zip(parts[::2], parts[1::2], strict=True)]
     return parts[0]
 
 
 def interleaved(k: Kernel, a: Value, b: Value, size: int) -> list[Value]:
     """The first and the second halves of each 16 bytes of two vectors, numbers of so many bytes in turn."""
-    n = int(a.type[1:].split(" ")[0]) * int(a.type[1:-1].split("i")[1]) // 8 // size
+    n = a.lanes * int(a.type[1:-1].split("i")[1]) // 8 // size
     t = f"<{n} x i{8 * size}>"
     a, b = (v if v.type == t else v.convert("bitcast", t) for v in (a, b))
     half = 8 // size
@@ -456,7 +457,7 @@ def interleaved(k: Kernel, a: Value, b: Value, size: int) -> list[Value]:
 
 def packed(k: Kernel, a: Value, b: Value, type: str) -> Value:
     """The lower halves of numbers, within each 16 bytes those of the one vector before those of the other."""
-    lanes = int(a.type[1:].split(" ")[0])
+    lanes = a.lanes
     t = f"<{2 * lanes} x {type}>"
     each = lanes * int(a.type[1:-1].split("i")[1]) // 128  # times 16 bytes
     half = lanes // each

@@ -162,6 +162,11 @@ class Value:
         self.type = type
 
     @property
+    def lanes(self) -> int:
+        """How many numbers a vector has; 0 of a single one."""
+        return lanes_of(self.type)
+
+    @property
     def is_float(self) -> bool:
         """Whether it is a float or a double."""
         return element(self.type) in SUFFIX
@@ -172,8 +177,7 @@ class Value:
             return other
         t = element(self.type)
         text = literal(other, np.dtype("f" if t == "float" else "d")) if self.is_float else str(other).lower()
-        lanes = lanes_of(self.type)
-        return Value(self.e, splat(text, t, lanes) if lanes else text, self.type)
+        return Value(self.e, splat(text, t, self.lanes) if self.lanes else text, self.type)
 
     def op(self, instruction: str, *operands: Value | Number, result: str = "") -> Value:
         """An instruction on operands of this type, or on this value if there are none."""

@@ -34,7 +34,7 @@ import numpy as np
 from tapenet.llvm import rehearsal, sharing
 from tapenet.llvm.addresses import address
 from tapenet.llvm.code import Code, near
-from tapenet.llvm.emitter import Number, element, lanes_of, literal, llvm_type, splat, suffix
+from tapenet.llvm.emitter import Number, element, literal, llvm_type, splat, suffix
 from tapenet.llvm.emitter import Value as Value
 from tapenet.llvm.gemm import load_masked, mask, spread, store_masked
 from tapenet.llvm.parts import AS_WRITTEN, OWN_VECTORS
@@ -146,10 +146,10 @@ class Array:
     def store(self, value: Value, *indices: Index, count: int | None = None) -> None:
         """Write an element, or a vector of them: its first `count`."""
         pointer = self.at(*indices)
-        if value.type[0] != "<":
+        if not value.lanes:
             self.kernel.line(f"  store {value.type} {value.name}, ptr {pointer}")
             return
-        which = None if count is None else mask(count, lanes_of(value.type))
+        which = None if count is None else mask(count, value.lanes)
         store_masked(self.kernel, value.name, pointer, value.type, which, self.dtype)
 
 
@@ -273,14 +273,13 @@ class Kernel(Code):
 
     def every(self, value: Value, step: int, each: int = 1, first: int = 0) -> Value:
         """Of a vector in groups of `each` lanes every `step`-th group, from the `first` on."""
-        groups = range(first, lanes_of(value.type) // each, step)
+        groups = range(first, value.lanes // each, step)
         return self.shuffled(value, value, [group * each + i for group in groups for i in range(each)])
 
     def interleaved(self, a: Value, b: Value, each: int = 1) -> Value:
         """Groups of `each` lanes of two vectors by turns."""
-        lanes = lanes_of(a.type)
-        groups = range(lanes // each)
-        return self.shuffled(a, b, [g * each + i for g in groups for at in (0, lanes) for i in range(at, at + each)])
+        groups = range(a.lanes // each)
+        return self.shuffled(a, b, [g * each + i for g in groups for at in (0, a.lanes) for i in range(at, at + each)])
 
     def shuffled(self, a: Value, b: Value, lanes: list[int]) -> Value:
         """These lanes of two vectors, the second one's behind those of the first."""
