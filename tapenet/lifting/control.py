@@ -11,10 +11,7 @@ import contextlib
 import math
 import threading
 import warnings
-import weakref
 from collections.abc import Callable, Iterator, Sequence
-from types import CodeType, FunctionType
-from typing import TypeVar
 
 import numpy as np
 
@@ -31,7 +28,20 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting import watching
-from tapenet.lifting.carried import Form, Unlike, built, form_of, joined, leaves, same
+from tapenet.lifting.bodies import (
+    Again,
+    Idle,
+    Unrolled,
+    Varying,
+    finals,
+    give,
+    is_callers,
+    is_either,
+    recorded,
+    results_of,
+    settled,
+)
+from tapenet.lifting.carried import Form, built, form_of, leaves
 from tapenet.lifting.index import Index, Loop, Split, Whole, ends, whole
 from tapenet.lifting.number import Number, Unknown, is_number, tensor_of
 from tapenet.lifting.places import Places, Variables
@@ -50,7 +60,6 @@ MOST = 5000
 MOST_BACK = 1 << 16
 
 Stop = Callable[[], object]
-T = TypeVar("T")
 
 
 class _Copies(threading.local):
@@ -62,204 +71,8 @@ class _Copies(threading.local):
 _copies = _Copies()
 
 
-class _Again(Exception):
-    """What was assumed of a body turned out wrong, and is put right."""
-
-
-class _Unrolled(Exception):
-    """A body that cannot be recorded for all turns."""
-
-
-class _Changed(Exception):
-    """A body changed containers.
-
-    Attributes:
-        changes: these.
-    """
-
-    def __init__(self, changes: list[watching.Change]) -> None:
-        super().__init__(f"it changes a {type(changes[0].container).__name__}")
-        self.changes = changes
-
-
-class _OfTables(_Unrolled):
+class _OfTables(Unrolled):
     """A short loop whose turns look up numbers in arrays that are there before."""
-
-
-class _Idle(Exception):
-    """A body that changes nothing."""
-
-
-#: The variables whose arrays bodies write, by their code.
-_WRITTEN: weakref.WeakKeyDictionary[CodeType, frozenset[str]] = weakref.WeakKeyDictionary()
-
-
-class _Varying:
-    """What a body changes: assumed at first, then found.
-
-    Attributes:
-        names: the forms of the variables that it changes, by position.
-        roots: the arrays that it writes in place.
-        pure: whether it computes with numbers of Python's alone, which are known.
-        most: how many turns there may be, where a derivative is needed and there is no bound.
-    """
-
-    def __init__(self, *bodies: object) -> None:
-        self.bodies = [body for body in bodies if isinstance(body, FunctionType)]
-        self.names: dict[int, Form] = {}
-        self.roots: list[Tensor] = list({id(root): root for root in self._expected()}.values())
-        self.pure = False
-        self.most: int | None = None
-        #: The variables that stand for an array of the caller's or for a new one, as is decided when the program runs.
-        self.either: set[int] = set()
-        #: What such a variable may share memory with.
-        self.sharing: list[Tensor] = []
-        #: What stands for the arrays that were expected to be written, by their `id`.
-        self._expecting: dict[int, Tensor | None] = {id(root): None for root in self.roots}
-
-    def _expected(self) -> Iterator[Tensor]:
-        """The arrays that the same code wrote when it was last recorded: bodies inside of others are recorded often."""
-        for body in self.bodies:
-            for name, value in watching.variables(body):
-                if name in _WRITTEN.get(body.__code__, ()) and type(value) is Tensor:
-                    yield aliasing.root(value)
-
-    def remember(self) -> None:
-        """Note which arrays were written."""
-        written = {id(aliasing.root(root)) for root in self.roots}
-        for body in self.bodies:
-            named = [
-                name
-                for name, value in watching.variables(body)
-                if type(value) is Tensor and id(aliasing.root(value)) in written
-            ]
-            _WRITTEN[body.__code__] = frozenset(named)
-
-    def values(self, values: tuple[object, ...]) -> list[Tensor]:
-        """What is carried, as tensors."""
-        found = [t for k, form in self.names.items() for t in leaves(form, values[k])]
-        return [*found, *map(watching.value_of, self.roots)]
-
-    def put(self, values: tuple[object, ...], tensors: list[Tensor]) -> tuple[object, ...]:
-        """Put tensors in the place of what is carried: gives the variables."""
-        given = iter(tensors)
-        found = list(values)
-        for k, form in self.names.items():
-            found[k] = made = built(form, given)
-            if type(made) is Tensor and made.ndim and (k in self.either or _is_callers(values[k])):
-                lifted = local.state.lifted
-                (lifted.either if k in self.either else lifted.callers).append(weakref.ref(made))
-        for root in self.roots:
-            value = next(given)
-            watching.set_value(root, value)
-            if id(root) in self._expecting:
-                self._expecting[id(root)] = value
-        return tuple(found)
-
-    def _shared(self, names: tuple[str, ...], found: dict[int, Form], after: tuple[object, ...]) -> dict[int, Tensor]:
-        """Variables that were given an array that other variables stand for too, with these: to write to one is to write to
-        the other."""
-        # What a body assigns and nobody reads after a turn is no other variable.
-        own = {names[k] for k in found}.union(*(watching.assigned(body) for body in self.bodies)).difference(
-            name for k, name in enumerate(names) if k not in found
-        )
-        arrays = [(k, value) for k in found if type(value := after[k]) is Tensor and value.ndim]
-        if not arrays:
-            return {}
-        others = {
-            id(aliasing.root(value)): value
-            for body in self.bodies
-            for name, value in watching.variables(body)
-            if name not in own and type(value) is Tensor
-        }
-        shared: dict[int, Tensor] = {}
-        for k, value in arrays:
-            whole = id(aliasing.root(value))
-            if whole in others:
-                shared[k] = others[whole]
-            others[whole] = value
-        return shared
-
-    def learn(
-        self,
-        names: tuple[str, ...],
-        before: tuple[object, ...],
-        after: tuple[object, ...],
-        roots: list[Tensor],
-        turns: bool = True,
-    ) -> None:
-        """Compare with what a body did; of `turns` each begins with what the one before left.
-
-        Raises:
-            _Again: it was another thing.
-            _Unrolled: a variable is of another kind in each turn.
-        """
-        found: dict[int, Form] = {}
-        for k, (name, old, new) in enumerate(zip(names, before, after, strict=True)):
-            if same(old, new) and k not in self.names:
-                continue
-            try:
-                known = self.names.get(k)
-                if known is None:
-                    known = form_of(old) if turns else form_of(new)
-                found[k] = joined(known, form_of(new))
-            except Unlike as error:
-                raise _Unrolled(f"{name!r} changes: {error}") from None
-        here = {id(root) for root in self.roots}
-        more = [root for root in roots if id(root) not in here]
-        idle = {
-            id(root)
-            for root in self.roots
-            if (value := self._expecting.get(id(root))) is not None and watching.value_of(root)._trace is value._trace
-        }
-        shared = self._shared(names, found, after)
-        if turns and shared:
-            raise _Unrolled(f"{names[min(shared)]!r} stands for an array that another variable stands for too")
-        self.either |= set(shared)
-        self.sharing += [other for other in shared.values() if all(other is not each for each in self.sharing)]
-        torn = {k for k in found if turns and _is_either(after[k])}
-        if found != self.names or more or idle or not torn <= self.either:
-            self.either |= torn
-            self.names = found
-            self.roots = [*(root for root in self.roots if id(root) not in idle), *more]
-            raise _Again
-
-
-def _is_callers(value: object) -> bool:
-    """Whether a variable stands for an array of the caller's, or may."""
-    lifted = local.state.lifted
-    return type(value) is Tensor and lifted is not None and aliasing.is_among(value, lifted.callers + lifted.either)
-
-
-def _is_either(value: object) -> bool:
-    """Whether a variable stands for an array of the caller's or a new one, as is decided when the program runs."""
-    lifted = local.state.lifted
-    return type(value) is Tensor and lifted is not None and aliasing.is_among(value, lifted.either)
-
-
-def _settled(record: Callable[[], T], places: Places, grows: bool = False) -> T:
-    """Record until what is assumed of a body is what it does.
-
-    Args:
-        record: records.
-        places: what it changes; what it changes beside is taken in.
-        grows: whether lists may grow.
-
-    Raises:
-        _Unrolled: that goes on and on, or something is changed that cannot be carried.
-    """
-    lifted = local.state.lifted
-    for _ in range(12):
-        if lifted is not None:
-            lifted.settle()  # what a body reads anew of views from outside would be its work
-        try:
-            return record()
-        except _Again:
-            continue
-        except _Changed as changed:
-            if not all(places.take_in(change, grows) for change in changed.changes):
-                raise _Unrolled(str(changed)) from None
-    raise _Unrolled("the kinds of its variables change from turn to turn")
 
 
 # -- for ---------------------------------------------------------------------------------------------------------
@@ -341,7 +154,7 @@ class _For:
         except _OfTables:
             assert isinstance(count, int)
             self._few(first, count)
-        except _Unrolled as error:
+        except Unrolled as error:
             if peeled or not isinstance(count, int):
                 self._fall_back(first, count, str(error))
             else:  # the first turn often finds what the others do not: None, say
@@ -408,17 +221,17 @@ class _For:
         """Record all turns as one.
 
         Raises:
-            Split, Unknown, _Unrolled: they are not all the same. Nothing is recorded, and all is as it was.
+            Split, Unknown, Unrolled: they are not all the same. Nothing is recorded, and all is as it was.
         """
-        varying = _Varying(self.body)
+        varying = Varying(self.body)
         places = Places(self.state)
         left = self.left
         sketch()
         grows = isinstance(count, int) and self.stop is None and left is False
-        with _undone(), contextlib.suppress(_Idle):
-            _settled(lambda: self._record(varying, places, first, count, left), places, grows)
+        with _undone(), contextlib.suppress(Idle):
+            settled(lambda: self._record(varying, places, first, count, left), places, grows)
 
-    def _record(self, varying: _Varying, places: Places, first: Whole, count: Whole | Number, left: object) -> None:
+    def _record(self, varying: Varying, places: Places, first: Whole, count: Whole | Number, left: object) -> None:
         names, before = places.names, places.get()
         #: How many turns there may be; of an open loop only the program knows.
         known = count if isinstance(count, (int, Index)) else None
@@ -437,7 +250,7 @@ class _For:
         def turn(counter: Tensor, tensors: list[Tensor]) -> list[Tensor]:
             self._loop = current = Loop(counter, bound if known is None else known, splits=known is not None)
             loops.append(current)
-            with _recorded(places, before, varying, tensors, self.body) as writes:
+            with recorded(places, before, varying, tensors, self.body) as writes:
                 given = places.get()
                 lengths = {k: len(each) for k, each in places.lists.items()}
                 self.body(self.turns.item(first + current.index()))
@@ -447,17 +260,17 @@ class _For:
                     grown[k] = each[lengths[k] :]
                     del each[lengths[k] :]
                 stops.append(False if self.stop is None else truth(self.stop()))
-                results = _results(varying, names, given, values, writes)
+                results = results_of(varying, names, given, values, writes)
                 after.append(values)
                 moves[:] = [_moves(varying, before, given, values)]
-                callers = {k for k in varying.names if not counted and k not in moves[0] and _is_callers(before[k])}
+                callers = {k for k in varying.names if not counted and k not in moves[0] and is_callers(before[k])}
                 if not callers <= varying.either and not fixed:
                     varying.either |= callers  # there may be no turn
-                    raise _Again
+                    raise Again
                 if moves[0] and not fixed:
-                    raise _Unrolled("it exchanges arrays")
+                    raise Unrolled("it exchanges arrays")
                 if not results and not grown and self.stop is None and not _acts():
-                    raise _Idle
+                    raise Idle
                 self._ask(varying, results, before, known is None)
                 if counted and current.looks_up and isinstance(first, int) and _is_short(count):
                     raise _OfTables
@@ -493,7 +306,7 @@ class _For:
             if self.stop is not None:
                 self.left = Number(ops.logical_not(outs[1]), bool)
             outs = outs[2:]
-        _settle(places, varying, before, outs)
+        give(places, varying, before, outs)
         varying.remember()
         if grown:
             for turn_number in range(count if isinstance(count, int) else 0):
@@ -508,10 +321,10 @@ class _For:
         if self.stop is None and isinstance(count, int):
             _last(places, varying, after[-1], loops[-1], count)
 
-    def _ask(self, varying: _Varying, results: list[Tensor], before: tuple[object, ...], unbounded: bool) -> None:
+    def _ask(self, varying: Varying, results: list[Tensor], before: tuple[object, ...], unbounded: bool) -> None:
         if unbounded and varying.most is None and _differentiated(varying, results, before):
             varying.most = MOST_BACK
-            raise _Again
+            raise Again
 
 
 def _is_short(count: object) -> bool:
@@ -522,7 +335,7 @@ def _is_short(count: object) -> bool:
     return few and len(capture.nodes) <= OPS and not any(map(bodies, capture.nodes))
 
 
-def _last(state: Variables, varying: _Varying, after: tuple[object, ...], loop: Loop, count: int) -> None:
+def _last(state: Variables, varying: Varying, after: tuple[object, ...], loop: Loop, count: int) -> None:
     """Give variables that are the number of the turn, or that and a constant, the number of the last turn."""
     values = list(state.get())
     for k in varying.names:
@@ -534,7 +347,7 @@ def _last(state: Variables, varying: _Varying, after: tuple[object, ...], loop: 
 
 
 def _moves(
-    varying: _Varying,
+    varying: Varying,
     before: tuple[object, ...],
     given: tuple[object, ...],
     after: tuple[object, ...],
@@ -543,7 +356,7 @@ def _moves(
     before the loop and that it writes.
 
     Raises:
-        _Unrolled: such an array is written in the first turn alone.
+        Unrolled: such an array is written in the first turn alone.
     """
     tensors = [k for k in varying.names if type(before[k]) is Tensor]
     moves = {k: j for k in tensors for j in tensors if after[k] is given[j]}
@@ -556,7 +369,7 @@ def _moves(
         old = before[k]
         assert isinstance(old, Tensor)
         if id(aliasing.root(old)) in written or id(old) in written:
-            raise _Unrolled("a variable stands for another array from the second turn on")
+            raise Unrolled("a variable stands for another array from the second turn on")
     return moves
 
 
@@ -609,7 +422,7 @@ def while_(
             try:
                 if _while(test, body, state, stop):
                     return
-            except (Unknown, _Unrolled) as error:
+            except (Unknown, Unrolled) as error:
                 if not isinstance(answer, bool):
                     raise _error(line, f"this loop cannot be recorded, since {error}") from None
         body()
@@ -624,9 +437,9 @@ def _while(test: Callable[[], object], body: Callable[[], object], state: State,
     """Record a loop; gives whether it was: one that computes with known numbers alone is not.
 
     Raises:
-        Unknown, _Unrolled: it cannot be. All is as it was.
+        Unknown, Unrolled: it cannot be. All is as it was.
     """
-    varying = _Varying(body)
+    varying = Varying(body)
     places = Places(state)
 
     def record() -> bool:
@@ -636,11 +449,11 @@ def _while(test: Callable[[], object], body: Callable[[], object], state: State,
 
     sketch()
     with _undone():
-        return _settled(record, places)
+        return settled(record, places)
 
 
 def _record_while(
-    varying: _Varying,
+    varying: Varying,
     test: Callable[[], object],
     body: Callable[[], object],
     state: Places,
@@ -651,7 +464,7 @@ def _record_while(
     known: list[bool] = []
 
     def tested(carry: list[Tensor]) -> Tensor:
-        with _recorded(state, before, varying, carry[1:], test):
+        with recorded(state, before, varying, carry[1:], test):
             answer = truth(test())
         capture = capturing()
         assert isinstance(capture, Body)
@@ -662,31 +475,31 @@ def _record_while(
         )
 
     def step(carry: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        with _recorded(state, before, varying, carry[1:], body) as writes:
+        with recorded(state, before, varying, carry[1:], body) as writes:
             given = state.get()
             body()
             left = False if stop is None else truth(stop())
-            results = _results(varying, state.names, given, state.get(), writes)
+            results = results_of(varying, state.names, given, state.get(), writes)
             if asked[-1] is True and left is False:
-                raise _Unrolled("its condition is the same at each turn")
+                raise Unrolled("its condition is the same at each turn")
             if known[-1] and _pure(varying, before) and asked[-1] is not True:
                 varying.pure = True
-                raise _Again
-            callers = {k for k in varying.names if _is_callers(before[k])}
+                raise Again
+            callers = {k for k in varying.names if is_callers(before[k])}
             if not callers <= varying.either:  # there may be no turn
                 varying.either |= callers
-                raise _Again
+                raise Again
             if varying.most is None and _differentiated(varying, results, before):
                 varying.most = MOST_BACK
-                raise _Again
+                raise Again
         return [ops.logical_not(tensor_of(left)), *results], []
 
     start = [tensor_of(True), *varying.values(before)]
     outs, _ = repeat(tested, step, start, varying.most, recompute=varying.most is not None)
-    _settle(state, varying, before, outs[1:])
+    give(state, varying, before, outs[1:])
 
 
-def _pure(varying: _Varying, before: tuple[object, ...]) -> bool:
+def _pure(varying: Varying, before: tuple[object, ...]) -> bool:
     """Whether a body computes with known numbers of Python's alone."""
     if varying.roots or any(isinstance(before[k], Number) or not is_number(before[k]) for k in varying.names):
         return False
@@ -716,7 +529,7 @@ def _outside(node: Node, capture: Body) -> bool:
     )
 
 
-def _differentiated(varying: _Varying, results: list[Tensor], before: tuple[object, ...]) -> bool:
+def _differentiated(varying: Varying, results: list[Tensor], before: tuple[object, ...]) -> bool:
     """Whether a gradient may flow through what a loop carries, from outside."""
     if not local.state.grad:
         return False
@@ -748,7 +561,7 @@ def if_(
         (true if answer else false)()
         return
     pred = tensor_of(answer)
-    varying = _Varying(true, false)
+    varying = Varying(true, false)
     places = Places(state)
 
     def sides() -> list[Tensor]:
@@ -759,24 +572,24 @@ def if_(
 
     with _undone():
         try:
-            outs = _settled(sides, places)
-        except _Unrolled as error:
+            outs = settled(sides, places)
+        except Unrolled as error:
             raise _error(line, f"the two sides of this branch on a value leave different things: {error}") from None
-    _settle(places, varying, places.get(), outs)
+    give(places, varying, places.get(), outs)
     varying.remember()
 
 
-def _side(varying: _Varying, side: Callable[[], object], state: Variables, before: tuple[object, ...]) -> list[Tensor]:
-    with _recorded(state, before, None, [], side) as writes:
+def _side(varying: Varying, side: Callable[[], object], state: Variables, before: tuple[object, ...]) -> list[Tensor]:
+    with recorded(state, before, None, [], side) as writes:
         side()
         after = state.get()
         roots = [root for root, _ in writes.found.values()]
         # What the other side leaves alone keeps its value, of the form that it has here.
         varying.learn(state.names, before, after, roots, turns=False)
         varying.either |= {
-            k for k in varying.names if _is_either(after[k]) or (after[k] is before[k] and _is_callers(before[k]))
+            k for k in varying.names if is_either(after[k]) or (after[k] is before[k] and is_callers(before[k]))
         }
-        return _finals(varying, after)
+        return finals(varying, after)
 
 
 # -- recording ---------------------------------------------------------------------------------------------------
@@ -805,78 +618,6 @@ def _not(value: object) -> object:
 
 
 @contextlib.contextmanager
-def _recorded(
-    state: Variables, before: tuple[object, ...], varying: _Varying | None, tensors: list[Tensor], body: object
-) -> Iterator[watching.Writes]:
-    """Run one turn or side with what is carried in its place; all is as it was after it.
-
-    Raises:
-        _Unrolled: it changed objects of Python's.
-    """
-    capture = capturing()
-    assert isinstance(capture, Body)
-    roots = [] if varying is None else varying.roots
-    saved = [(root, watching.value_of(root)) for root in roots]
-    kept = watching.contents([*watching.reached(body), *before])
-    writes = watching.Writes(capture)
-    capture.writing = writes
-
-    lifted = local.state.lifted
-    marks = (0, 0) if lifted is None else (len(lifted.callers), len(lifted.either))
-
-    def put_back() -> list[watching.Change]:
-        capture.writing = None
-        if lifted is not None:
-            del lifted.callers[marks[0] :], lifted.either[marks[1] :]
-        for root, value in [*saved, *writes.found.values()]:
-            watching.set_value(root, value)
-        state.set(before)
-        return watching.put_back(kept)
-
-    try:
-        with watching.views_put_back():
-            if varying is not None:
-                state.set(varying.put(before, tensors))
-            yield writes
-    except (_Again, _Idle, _Unrolled):
-        if changes := put_back():  # what it changed comes first
-            raise _Changed(changes) from None
-        raise
-    except BaseException:
-        put_back()
-        raise
-    if changes := put_back():
-        raise _Changed(changes)
-
-
-def _results(
-    varying: _Varying,
-    names: tuple[str, ...],
-    given: tuple[object, ...],
-    after: tuple[object, ...],
-    writes: watching.Writes,
-) -> list[Tensor]:
-    varying.learn(names, given, after, [root for root, _ in writes.found.values()])
-    return _finals(varying, after)
-
-
-def _finals(varying: _Varying, after: tuple[object, ...]) -> list[Tensor]:
-    """What is carried after a turn."""
-    return [Tensor._of(t._data, t._node, t._trace) for t in varying.values(after)]
-
-
-def _settle(state: Variables, varying: _Varying, before: tuple[object, ...], outs: list[Tensor]) -> None:
-    """Give variables and arrays what a recorded loop or branch leaves."""
-    capture = capturing()
-    assert capture is not None
-    for root in varying.roots:
-        capture.notes_write(root)
-    state.set(varying.put(before, outs))
-    if local.state.lifted is not None:
-        local.state.lifted.either += map(weakref.ref, varying.sharing)
-
-
-@contextlib.contextmanager
 def _undone() -> Iterator[None]:
     """Errors inside that are answered leave no mark on the captures around."""
     marks = []
@@ -886,7 +627,7 @@ def _undone() -> Iterator[None]:
         capture = capture.outer
     try:
         yield
-    except (Split, Unknown, _Unrolled):
+    except (Split, Unknown, Unrolled):
         for each, failure in marks:
             each.failure = failure
         raise
