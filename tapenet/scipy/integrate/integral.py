@@ -70,14 +70,8 @@ def _integrate(a: Array, b: Array, params: Sequence[Array], fixed: Sequence[Arra
 
 
 def _pull_back(
-    g: Array,
-    wanted: Collection[str],
-    a: Array,
-    b: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-) -> dict[str, Array | tuple[Array, ...]]:
+    g: Array, wanted: Collection[str], a: Array, b: Array, params: Sequence[Array], fixed: Sequence[Array], plan: Plan,
+) -> dict[str, Array | tuple[Array, ...]]:  # fmt: skip
     """The gradients by limits and parameters."""
     found: dict[str, Array | tuple[Array, ...]] = {"a": np.zeros_like(a), "b": np.zeros_like(b)}
     if "params" in wanted:
@@ -89,16 +83,9 @@ def _pull_back(
 
 
 def _push_forward(
-    a: Array,
-    b: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-    out: Array,
-    a_dot: Array,
-    b_dot: Array,
-    params_dot: Sequence[Array],
-) -> Array:
+    a: Array, b: Array, params: Sequence[Array], fixed: Sequence[Array], plan: Plan, out: Array, a_dot: Array,
+    b_dot: Array, params_dot: Sequence[Array],
+) -> Array:  # fmt: skip
     """The integral of the tangent, and what moving limits add."""
     moved = np.zeros_like(out)
     if params:
@@ -146,15 +133,9 @@ def _gradients(
 
 
 def _second_pull(
-    g: tuple[Array, ...],
-    wanted: Collection[str],
-    weights: Array,
-    a: Array,
-    b: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-) -> dict[str, Array | tuple[Array, ...]]:
+    g: tuple[Array, ...], wanted: Collection[str], weights: Array, a: Array, b: Array, params: Sequence[Array],
+    fixed: Sequence[Array], plan: Plan,
+) -> dict[str, Array | tuple[Array, ...]]:  # fmt: skip
     """What was pulled back is the gradient of w · ∫ f; along v, its derivative is the gradient of w times the integral of the
     tangent of f along v."""
     tangent, double = plan.of(plan.integrand.tangent), [*params, *g]
@@ -167,17 +148,9 @@ def _second_pull(
 
 
 def _second_push(
-    weights: Array,
-    a: Array,
-    b: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-    weights_dot: Array,
-    a_dot: Array,
-    b_dot: Array,
-    params_dot: Sequence[Array],
-) -> tuple[Array, ...]:
+    weights: Array, a: Array, b: Array, params: Sequence[Array], fixed: Sequence[Array], plan: Plan, weights_dot: Array,
+    a_dot: Array, b_dot: Array, params_dot: Sequence[Array],
+) -> tuple[Array, ...]:  # fmt: skip
     """The same by symmetry, for tangents."""
     moved = list(gradients_op(weights_dot, a, b, list(params), list(fixed), plan=plan))
     tangent = plan.of(plan.integrand.tangent)

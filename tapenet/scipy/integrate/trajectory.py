@@ -108,15 +108,9 @@ class Banded:
 
 
 def lsoda(
-    plan: Plan,
-    f: Callable[[float, Array], Array],
-    jacobian: Callable[[float, Array], Array],
-    block: int,
-    y0: Array,
-    ts: Sequence[float],
-    atol: Array,
-    reach: int | None = None,
-) -> Array:
+    plan: Plan, f: Callable[[float, Array], Array], jacobian: Callable[[float, Array], Array], block: int, y0: Array,
+    ts: Sequence[float], atol: Array, reach: int | None = None,
+) -> Array:  # fmt: skip
     """The solution at times, of which the first is where it begins. The Jacobian is `Banded`.
 
     Raises:
@@ -299,16 +293,9 @@ def _solve(
 
 
 def _pull_back(
-    g: Array,
-    out: Array,
-    wanted: Collection[str],
-    ts: Array,
-    t0: Array,
-    y0: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-) -> dict[str, Array | tuple[Array, ...]]:
+    g: Array, out: Array, wanted: Collection[str], ts: Array, t0: Array, y0: Array, params: Sequence[Array],
+    fixed: Sequence[Array], plan: Plan,
+) -> dict[str, Array | tuple[Array, ...]]:  # fmt: skip
     """The gradients by times, start and parameters."""
     found: dict[str, Array | tuple[Array, ...]] = {"ts": np.zeros_like(ts), "t0": np.zeros_like(t0)}
     others = [*params, *fixed]
@@ -323,18 +310,9 @@ def _pull_back(
 
 
 def _push_forward(
-    ts: Array,
-    t0: Array,
-    y0: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-    out: Array,
-    ts_dot: Array,
-    t0_dot: Array,
-    y0_dot: Array,
-    params_dot: Sequence[Array],
-) -> Array:
+    ts: Array, t0: Array, y0: Array, params: Sequence[Array], fixed: Sequence[Array], plan: Plan, out: Array,
+    ts_dot: Array, t0_dot: Array, y0_dot: Array, params_dot: Sequence[Array],
+) -> Array:  # fmt: skip
     """The tangent: that of the equation, and what f moves the times by."""
     others = [*params, *fixed]
     if plan.moving:
@@ -385,15 +363,9 @@ _lanes_op = op(
 
 
 def _lanes(
-    batched: frozenset[str],
-    lanes: int,
-    ts: Array,
-    t0: Array,
-    y0: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-) -> object:
+    batched: frozenset[str], lanes: int, ts: Array, t0: Array, y0: Array, params: Sequence[Array],
+    fixed: Sequence[Array], plan: Plan,
+) -> object:  # fmt: skip
     if plan.side.inner is None or not batched <= {"y0", "params"}:
         return NotImplemented
     if "y0" not in batched:
@@ -431,14 +403,9 @@ trajectory = op(
 
 
 def _pull_numbers(
-    weights: Array,
-    ts: Array,
-    t0: Array,
-    y0: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
+    weights: Array, ts: Array, t0: Array, y0: Array, params: Sequence[Array], fixed: Sequence[Array],
     plan: Plan = _NO_PLAN,
-) -> tuple[Array, ...]:
+) -> tuple[Array, ...]:  # fmt: skip
     if (ts == t0).all():
         return weights.sum(0), *map(np.zeros_like, params)
     kind = plan.sensitivity
@@ -455,16 +422,9 @@ def _along(weights: Array, y0: Array, by_y: Array) -> tuple[Array, Array]:
 
 
 def _second_pull(
-    g: tuple[Array, ...],
-    wanted: Collection[str],
-    weights: Array,
-    ts: Array,
-    t0: Array,
-    y0: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-) -> dict[str, Array | tuple[Array, ...]]:
+    g: tuple[Array, ...], wanted: Collection[str], weights: Array, ts: Array, t0: Array, y0: Array,
+    params: Sequence[Array], fixed: Sequence[Array], plan: Plan,
+) -> dict[str, Array | tuple[Array, ...]]:  # fmt: skip
     """What was pulled back is the gradient of φ = Σ w y. Along v, its derivative is the gradient of Σ w s, where s is the
     tangent of y along v."""
     by_y, *by_params = g
@@ -483,19 +443,9 @@ def _second_pull(
 
 
 def _second_push(
-    weights: Array,
-    ts: Array,
-    t0: Array,
-    y0: Array,
-    params: Sequence[Array],
-    fixed: Sequence[Array],
-    plan: Plan,
-    weights_dot: Array,
-    ts_dot: Array,
-    t0_dot: Array,
-    y0_dot: Array,
-    params_dot: Sequence[Array],
-) -> tuple[Array, ...]:
+    weights: Array, ts: Array, t0: Array, y0: Array, params: Sequence[Array], fixed: Sequence[Array], plan: Plan,
+    weights_dot: Array, ts_dot: Array, t0_dot: Array, y0_dot: Array, params_dot: Sequence[Array],
+) -> tuple[Array, ...]:  # fmt: skip
     """The gradient of what φ = Σ w y changes by along the tangents, which is that of Σ w s, beside that of Σ ẇ y."""
     count, n, others = len(params), plan.side.size, [*params, *fixed]
     moved = pull_back_op(weights_dot, ts, t0, y0, list(params), list(fixed), plan=plan)
