@@ -114,15 +114,9 @@ def _rule_program(fused: Fused, values: Sequence[object]) -> Program:
 
 
 def pull(
-    op: Op,
-    names: Sequence[str],
-    wanted: Collection[str],
-    g: Array | Sequence[Array | None],
-    values: Sequence[object],
-    fast: bool,
-    single: bool,
-    arrays: bool = False,
-) -> Callable[..., object]:
+    op: Op, names: Sequence[str], wanted: Collection[str], g: Array | Sequence[Array | None], values: Sequence[object],
+    fast: bool, single: bool, arrays: bool = False,
+) -> Callable[..., object]:  # fmt: skip
     """The gradients of an op by its formula, for such values: a function of `g` and the values that gives a dict by name.
 
     It is for all values with these shapes and dtypes. Arrays among the options whose elements the formula asks for, such as
@@ -173,16 +167,9 @@ def _as_known(op: Op, name: str, value: object) -> object:
 
 
 def _pulled(
-    op: Op,
-    names: Sequence[str],
-    wanted: Collection[str],
-    g: Array | Sequence[Array | None],
-    values: Sequence[object],
-    fast: bool,
-    single: bool,
-    arrays: bool,
-    constants: Mapping[str, object] | None,
-) -> Callable[..., object]:
+    op: Op, names: Sequence[str], wanted: Collection[str], g: Array | Sequence[Array | None], values: Sequence[object],
+    fast: bool, single: bool, arrays: bool, constants: Mapping[str, object] | None,
+) -> Callable[..., object]:  # fmt: skip
     """What `pull` gives, for these `constants` among the arguments beside the values. None: some of the values should be such
     if the formula cannot be read else."""
     make = _Arguments()

@@ -118,15 +118,9 @@ def attention_weights(query: Array, key: Array, attn_mask: Array | None, is_caus
 
 
 def _reference(
-    query: Array,
-    key: Array,
-    value: Array,
-    attn_mask: Array | None,
-    seed: Array | None,
-    dropout_p: float,
-    is_causal: bool,
-    scale: float,
-) -> Array:
+    query: Array, key: Array, value: Array, attn_mask: Array | None, seed: Array | None, dropout_p: float,
+    is_causal: bool, scale: float,
+) -> Array:  # fmt: skip
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     if seed is not None:
         left = seed if seed.dtype.kind == "b" else attention_kept(seed, weights.shape, dropout_p)
@@ -254,15 +248,9 @@ def _normal(r: np.random.Generator, *shapes: Shape) -> list[Array]:
     ],
 )
 def attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    attn_mask: Array | None = None,
-    seed: Array | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float = 1.0,
-) -> tuple[Array, ...]:
+    query: Array, key: Array, value: Array, attn_mask: Array | None = None, seed: Array | None = None,
+    dropout_p: float = 0.0, is_causal: bool = False, scale: float = 1.0,
+) -> tuple[Array, ...]:  # fmt: skip
     """`scaled_dot_product_attention` for what is drawn before.
 
     Args:
@@ -309,21 +297,10 @@ def attention(
     samples=lambda r: [_grad_sample(r), _grad_sample(r, r.normal(size=(2, 1)))],
 )
 def attention_grad(
-    gradient: Array,
-    query: Array,
-    key: Array,
-    value: Array,
-    attn_mask: Array | None,
-    result: Array,
-    weights: Array,
-    kept: Array,
-    normalizers: Array,
-    seed: Array | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float = 1.0,
-    mask_gradient: bool = False,
-) -> tuple[Array, ...]:
+    gradient: Array, query: Array, key: Array, value: Array, attn_mask: Array | None, result: Array, weights: Array,
+    kept: Array, normalizers: Array, seed: Array | None = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float = 1.0, mask_gradient: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
     """The gradients of `attention` by query, key, value and, with `mask_gradient`, by the mask.
 
     It has no derivative of its own: those of higher order come from the formula of `attention`.
@@ -435,17 +412,10 @@ def _drawn(shape: Shape, dropout_p: float, rng: np.random.Generator | int | None
     ]
 )
 def scaled_dot_product_attention(
-    query: Array,
-    key: Array,
-    value: Array,
-    attn_mask: Array | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-    *,
+    query: Array, key: Array, value: Array, attn_mask: Array | None = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False, *,
     rng: np.random.Generator | int | None = None,
-) -> Array:
+) -> Array:  # fmt: skip
     """Means of the values, weighted by how well their keys fit each query: softmax(query @ keyᵀ · scale + mask) @ value.
     Vaswani et al., arXiv:1706.03762.
 

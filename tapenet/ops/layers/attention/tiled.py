@@ -87,15 +87,9 @@ def _shape(query: Array, key: Array) -> tuple[int, ...]:
 
 
 def forward(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
-    seed: Array | None,
-    dropout_p: float,
-    causal: bool,
+    query: Array, key: Array, value: Array, mask: Array | None, seed: Array | None, dropout_p: float, causal: bool,
     scale: float,
-) -> tuple[Array, Array]:
+) -> tuple[Array, Array]:  # fmt: skip
     """The result, and of each row of scores the maximum and the sum of exponentials, (..., L, 2)."""
     if query.ndim == 2:
         masks = None if mask is None else mask[None]

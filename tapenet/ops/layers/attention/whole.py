@@ -65,15 +65,9 @@ def kept(seed: Array, place: tuple[int, ...], shape: tuple[int, ...], dropout_p:
 
 
 def forward(
-    query: Array,
-    key: Array,
-    value: Array,
-    mask: Array | None,
-    seed: Array | None,
-    dropout_p: float,
-    causal: bool,
+    query: Array, key: Array, value: Array, mask: Array | None, seed: Array | None, dropout_p: float, causal: bool,
     scale: float,
-) -> tuple[Array, Array, Array | None]:
+) -> tuple[Array, Array, Array | None]:  # fmt: skip
     """The result, the weights (before dropout), and which of them dropout leaves (None: all)."""
     weights = np.matmul(query * scale, key.swapaxes(-1, -2))
     masked(weights, mask, causal)
@@ -100,16 +94,9 @@ def dropped(a: Array, left: Array | None, dropout_p: float) -> Array:
 
 
 def backward(
-    g: Array,
-    query: Array,
-    key: Array,
-    value: Array,
-    out: Array,
-    weights: Array,
-    left: Array | None,
-    dropout_p: float,
+    g: Array, query: Array, key: Array, value: Array, out: Array, weights: Array, left: Array | None, dropout_p: float,
     scale: float,
-) -> tuple[Array, Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """The gradients by query, key, value and by the scores, from that by the result."""
     used = weights if left is None else dropped(weights, left, dropout_p)
     by_value = np.empty_like(value, used.dtype)

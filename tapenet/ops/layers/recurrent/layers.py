@@ -251,22 +251,10 @@ def _grad_samples(r: np.random.Generator) -> list[Sample]:
     samples=_grad_samples,
 )
 def recurrent_grad(
-    kind: str,
-    g_out: Array | None,
-    g_h: Array | None,
-    g_c: Array | None,
-    x: Array,
-    w_ih: Array,
-    w_hh: Array,
-    w_hr: Array | None,
-    gates: Array | None,
-    states: Array,
-    cells: Array | None,
-    left: Array | None,
-    lengths: Array | None,
-    by: Sequence[str],
-    reverse: bool = False,
-) -> tuple[Array, ...]:
+    kind: str, g_out: Array | None, g_h: Array | None, g_c: Array | None, x: Array, w_ih: Array, w_hh: Array,
+    w_hr: Array | None, gates: Array | None, states: Array, cells: Array | None, left: Array | None,
+    lengths: Array | None, by: Sequence[str], reverse: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
     """The gradients of `rnn`, `gru` or `lstm`, from what it left: an op so that a compiled step can call it. It has no
     derivative itself; second derivatives come from the layer's formula.
 
@@ -478,16 +466,9 @@ def _label(title: str, x_shape: Shape, state_shape: Shape, reverse: bool) -> str
     samples=_rnn_samples,
 )
 def rnn(
-    x: Array,
-    h0: Array,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None = None,
-    b_hh: Array | None = None,
-    nonlinearity: str = "tanh",
-    lengths: Array | None = None,
-    reverse: bool = False,
-) -> tuple[Array, ...]:
+    x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None,
+    nonlinearity: str = "tanh", lengths: Array | None = None, reverse: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
     """A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990,
     "Finding structure in time".
 
@@ -533,15 +514,9 @@ def rnn(
     samples=_gru_samples,
 )
 def gru(
-    x: Array,
-    h0: Array,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None = None,
-    b_hh: Array | None = None,
-    lengths: Array | None = None,
-    reverse: bool = False,
-) -> tuple[Array, ...]:
+    x: Array, h0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None,
+    lengths: Array | None = None, reverse: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
     """A layer of gated recurrent units over whole sequences. With a = x[t] @ w_ihᵀ + b_ih and b = hₜ₋₁ @ w_hhᵀ + b_hh, in
     three blocks each,
 
@@ -590,17 +565,9 @@ def gru(
     samples=_lstm_samples,
 )
 def lstm(
-    x: Array,
-    h0: Array,
-    c0: Array,
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None = None,
-    b_hh: Array | None = None,
-    w_hr: Array | None = None,
-    lengths: Array | None = None,
-    reverse: bool = False,
-) -> tuple[Array, ...]:
+    x: Array, h0: Array, c0: Array, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None,
+    w_hr: Array | None = None, lengths: Array | None = None, reverse: bool = False,
+) -> tuple[Array, ...]:  # fmt: skip
     """A layer of long short-term memory over whole sequences. With a = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh in four
     blocks,
 
