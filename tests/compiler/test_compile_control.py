@@ -457,3 +457,24 @@ def test_gradients_inside_of_a_body_follow_classes_from_outside() -> None:
     for _ in range(3):
         np.testing.assert_allclose(run(), f().numpy())
         classes[:] = (classes + 1) % 5
+
+
+#: Loops and branches that draw random numbers.
+DRAWING: dict[str, Callable[[Any, Any], Any]] = {
+    "cond": lambda x, w: tn.cond(x.sum() > 0, lambda: F.dropout(x @ w, 0.5), lambda: x @ w),
+    "scan": lambda x, w: tn.scan(lambda c, r: (c @ w + r, F.dropout(c, 0.5)), np.zeros(3), x)[1],
+    "draws": lambda x, w: tn.scan(lambda c, r: (c @ w + r, c * tn.random.normal(size=3)), np.zeros(3), x)[1],
+}
+
+
+@pytest.mark.parametrize("name", DRAWING)
+@backends
+def test_gradients_of_checkpoints_around_what_draws(compiled: Compile, name: str) -> None:
+    f = tn.grad(lambda x, w: (tn.checkpoint(DRAWING[name])(x, w) ** 2).sum(), (0, 1))
+    found = []
+    for run in (f, compiled(f)):
+        tn.random.seed(0)
+        found.append([run(np.full((4, 3), 0.5 + i), np.eye(3) + i) for i in range(3)])
+    for eager, program in zip(*found, strict=True):
+        for a, b in zip(eager, program, strict=True):
+            np.testing.assert_allclose(b, a)

@@ -473,7 +473,7 @@ class _Closing:
             if value.node is not None:
                 check_apart(data, self.storages.values())
             self.read[key] = Input(data, body.scope, parent is not None), _outer(value, parent)
-        return Traced(value.tensor, self.read[key][0], data)
+        return Traced(None, self.read[key][0], data)  # the body may stay in a program, and keeps no tensor from outside
 
     def _check(self, node: Node) -> None:
         """Raise if a node was made in a body that does not enclose this one."""
