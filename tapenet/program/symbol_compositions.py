@@ -411,7 +411,7 @@ def _quantile(
         q = q / a.dtype.type(scale)
     beyond = ~((q >= 0) & (q <= 1))
     if isinstance(q, Symbol):
-        name = "Quantiles" if scale == 1 else "Percentiles"
+        name = "quantile: Quantiles" if scale == 1 else "percentile: Percentiles"
         q = provided(q, beyond, ValueError, f"{name} must be in the range [0, {scale}]")
     elif beyond.any():
         raise CannotLower("quantiles beyond the ends")

@@ -415,3 +415,19 @@ def test_in_a_graph_an_array_that_ops_alone_read_is_looked_at_once(captures: lis
         assert x.grad.tolist() == [3 * value]
     assert len(run.variants) == 1
     assert len(captures) == 3
+
+
+def test_gradients_of_bags_follow_indices_from_outside() -> None:
+    """Their rule takes the indices by the winners, which a program computes."""
+    weight = tn.tensor([[0.0, 5.0], [2.0, 3.0], [4.0, 1.0]], requires_grad=True)
+    indices = np.array([0, 2, 2, 1])
+
+    def step() -> Any:
+        weight.grad = None
+        (tn.embedding_bag(indices, weight, [0, 3, 3], mode="max") ** 2).sum().backward()
+        return weight.grad
+
+    compiled = tn.compile(step, backend="numpy")
+    for _ in range(3):
+        np.testing.assert_allclose(compiled(), step().numpy())
+        indices[:] = (indices + 1) % 3

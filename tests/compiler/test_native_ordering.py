@@ -303,3 +303,12 @@ def test_counts_with_weights_of_float32(compiled: Compile) -> None:
     for _ in range(2):
         equal(step(np.array([0, 2, 2]), np.array([0.5, 1, 2], np.float32)), np.array([0.5, 0, 3, 0], np.float32))
     assert not step.variants[0].called
+
+
+@pytest.mark.parametrize(("f", "scale"), [(np.quantile, 1), (np.percentile, 100)])
+def test_errors_of_levels_name_the_function(f: Any, scale: int) -> None:
+    for run in (tn.compile(f), tn.compile(tn.grad(lambda x, q: f(x, q)))):
+        run(np.arange(5.0), np.array(0.5 * scale))
+        for q in (-0.1 * scale, 1.1 * scale):
+            with pytest.raises(ValueError, match=rf"^{f.__name__}: \w+ must be in the range \[0, {scale}\]"):
+                run(np.arange(5.0), np.array(q))

@@ -192,7 +192,7 @@ def _rules(scale: float, skips: bool) -> dict[str, Rule]:
     def level(q: Array) -> Array:
         q = array_like(q)
         if type(q) is not np.ndarray:  # of a gradient alone the forward, which asks too, is not called in a program
-            text = f"{'Quantiles' if scale == 1 else 'Percentiles'} must be in the range [0, {scale}]"
+            text = f"{'quantile: Quantiles' if scale == 1 else 'percentile: Percentiles'} must be in the range [0, {scale}]"
             q = checked(q, lambda n: np.logical_not((n >= 0) & (n <= scale)), ValueError, text)
         return q / scale if scale != 1 else q
 
