@@ -58,3 +58,31 @@ def test_an_array_that_a_rule_of_the_users_reads_is_read_at_each_call() -> None:
     assert len(runs) == before + 1  # it may do more than to compute
     scale *= 10
     np.testing.assert_array_equal(step(), [-10.0, -9.0])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"ns_steps": 2}, {"nesterov": False}, {"eps": 3.0}, {"adjust_lr_fn": "match_rms_adamw"}, {"ns_coefficients": (2, -1.5, 0.5)}],
+    ids=lambda options: next(iter(options)),
+)  # fmt: skip
+def test_groups_of_equal_shapes_are_updated_by_their_own_constants(options: dict[str, Any]) -> None:
+    """What was read of an update stands for those with the same constants alone."""
+
+    def trained(how: Callable[[Any], Any]) -> list[Any]:
+        w, v = (tn.tensor(np.arange(6.0).reshape(2, 3) % 4, requires_grad=True) for _ in range(2))
+        opt = optim.Muon([{"params": [w]}, {"params": [v], **options}], lr=0.1)
+
+        @how
+        def step(x: Any) -> Any:
+            opt.zero_grad()
+            ((w - x) ** 2 + (v - x) ** 2).sum().backward()
+            opt.step()
+
+        for x, _ in DATA[:3]:
+            step(x[:2])
+        return [w.numpy(), v.numpy()]
+
+    eager, compiled = trained(lambda f: f), trained(tn.compile)
+    assert np.abs(eager[0] - eager[1]).max() > 1e-3
+    for found, expected in zip(compiled, eager, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
