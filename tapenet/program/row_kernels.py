@@ -256,14 +256,14 @@ class RowKernel:
         """The shape in which the kernel writes a result."""
         if value.size == self.rows.size:
             return value.shape if self.order is None else tuple(value.shape[i] for i in self.order)
-        rows = self.rows.rows
-        return value.shape if rows == sorted(rows) else self.rows.lengths(rows)
+        own = self.rows.own
+        return value.shape if own == sorted(own) else self.rows.lengths(own)
 
     def _given(self, value: Value, array: Array) -> Array:
         """A result that the kernel wrote."""
         if value.size == self.rows.size:
             return array if self._back is None else array.transpose(self._back)
-        return array if array.shape == value.shape else _natural(array, self.rows.rows).reshape(value.shape)
+        return array if array.shape == value.shape else _natural(array, self.rows.own).reshape(value.shape)
 
     def _table(self, value: Value, array: Array) -> Array:
         """A small argument as the kernel reads it: one number for each place along the axes of its class."""

@@ -256,6 +256,11 @@ class Rows:
         """How many segments a row has."""
         return math.prod(self.lengths(self.segments))
 
+    @property
+    def own(self) -> list[int]:
+        """The axes that count rows and are not of one, in memory's order: those of a result of one number per row."""
+        return [i for i in self.rows if i not in self.inner]
+
     def table(self, kind: str) -> list[int]:
         """The axes of an array that holds values of a class, as the kernel reads it."""
         if kind == SEGMENT:
@@ -353,7 +358,8 @@ class Rows:
         """Whether an output is known row by row, or late."""
         if value.size == self.size or self.source[value] in self._late:
             return True
-        return self.kind[value] == ROW and value.size * self.parts == self.count
+        axes = self.over.get(value, frozenset())
+        return self.kind[value] == ROW and axes.issubset(self.own) and value.size * self.parts == self.count
 
     def _view(self, instruction: Instruction, result: Value) -> None:
         (arg,) = instruction.args
@@ -381,7 +387,7 @@ class Rows:
         self.source[result] = result
         self.phase[result] = self.phase[arg]
         left = frozenset(self.axes) - reduced
-        if full and not self.flat and left == frozenset(self.rows) - self.inner:
+        if full and not self.flat and left == frozenset(self.own):
             self.kind[result] = ROW
             self.phase[result] += 1
             self.members.append(instruction)

@@ -365,6 +365,22 @@ def test_parts_of_few_numbers_are_taken_side_by_side(
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
+def test_results_of_rows_in_parts(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where parts lie along an axis in front of that of rows; and beside a result with a number for each place of a part."""
+    monkeypatch.setattr(row_programs, "MANY", 1)
+
+    def centred(x: Any, w: Any) -> Any:
+        mean = np.mean(x, axis=(0, 2), keepdims=True)
+        return (x - mean) * w, np.reshape(mean, -1), np.tanh(w)
+
+    for shape, order in [((4, 6, 30), (2, 1, 0)), ((30, 4, 4), (0, 1, 2))]:
+        x = R.normal(size=shape).astype(dtype)
+        arrays = [np.ascontiguousarray(x.transpose(order)).transpose(order), R.normal(size=shape[2]).astype(dtype)]
+        made = program(centred, arrays)
+        held(made, arrays, RowKernel(made), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
 def test_columns_that_come_again_within_a_row(dtype: str) -> None:
     """Passes over a row of which one reads segments or none: the scale of channels that lie innermost, a shift by place."""
 
