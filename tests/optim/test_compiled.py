@@ -62,9 +62,15 @@ def test_an_array_that_a_rule_of_the_users_reads_is_read_at_each_call() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"ns_steps": 2}, {"nesterov": False}, {"eps": 3.0}, {"adjust_lr_fn": "match_rms_adamw"}, {"ns_coefficients": (2, -1.5, 0.5)}],
+    [
+        {"ns_steps": 2},
+        {"nesterov": False},
+        {"eps": 3.0},
+        {"adjust_lr_fn": "match_rms_adamw"},
+        {"ns_coefficients": (2, -1.5, 0.5)},
+    ],
     ids=lambda options: next(iter(options)),
-)  # fmt: skip
+)
 def test_groups_of_equal_shapes_are_updated_by_their_own_constants(options: dict[str, Any]) -> None:
     """What was read of an update stands for those with the same constants alone."""
 
