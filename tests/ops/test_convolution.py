@@ -46,6 +46,14 @@ def test_1x1_convolutions_need_no_windows(padding: int, monkeypatch: pytest.Monk
         )
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 1, 1), (3, 1, 1)])
+def test_one_place_needs_no_columns(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spatial, "_columns", None)
+    x, w, b = R.normal(size=shape), R.normal(size=(4, 3, 1, 1)), R.normal(size=4)
+    for bias in (None, b):
+        close(tn.conv2d(x, w, bias), F.conv2d(*(None if a is None else torch.from_numpy(a) for a in (x, w, bias))))
+
+
 @pytest.mark.parametrize(
     ("x", "w", "options"),
     [

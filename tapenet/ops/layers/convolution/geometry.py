@@ -73,6 +73,11 @@ class Plan(Record):
         return math.prod(self.kernel) * math.prod(self.stride) == 1
 
     @functools.cached_property
+    def single(self) -> bool:
+        """Whether there is one place, of all channels. One that is all border has no input to multiply."""
+        return self.alone and self.places == self.groups == 1 and not self.bordered
+
+    @functools.cached_property
     def apart(self) -> bool:
         """Whether windows of all channels do not overlap, nor see borders."""
         options = zip(self.kernel, self.stride, self.dilation, strict=True)

@@ -137,9 +137,7 @@ def add_bias(out: Array, bias: Array, axes: int, work: int) -> bool:
 
 def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
-    # A place that is all border has no input to multiply.
-    one = p.work >= ASKED and p.alone and p.places == p.groups == 1 and not p.bordered
-    if one and (outer := _outer(x, y, p)) is not None:
+    if p.work >= ASKED and p.single and (outer := _outer(x, y, p)) is not None:
         return outer
     made = _kernels(x, y, p)
     if made is None:

@@ -67,10 +67,13 @@ def _conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array:
         return lowered.conv(x, weight, bias, p)
     found = kernel_dispatch.conv(_batch_last(x, p), weight, bias, p)
     if found is None:
-        found = np.matmul(weight.reshape(p.groups, -1, p.width), _columns(x, p))
-        if bias is not None:
-            found += bias.reshape(p.groups, -1, 1)
+        if p.single:  # 240-10 and 10-240 channels take 0.78 of the time of matmul with columns
+            found = weight.reshape(p.outs, p.width).dot(x.reshape(p.width))
+        else:
+            found = np.matmul(weight.reshape(p.groups, -1, p.width), _columns(x, p))
         found = found.reshape(p.outs, *p.out, p.batch)
+        if bias is not None:
+            found += bias.reshape(-1, *(1,) * (found.ndim - 1))
     return _batch_first(found, p)
 
 
