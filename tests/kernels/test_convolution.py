@@ -428,6 +428,36 @@ def test_gradients_by_few_channels_are_added_up_from_columns(case: Any, monkeypa
     added.assert_called_once()
 
 
+@pytest.mark.parametrize(
+    ("size", "batch", "channels", "options", "by_columns"),
+    [
+        ((2, 2), 16, (8, 128), (1, 1, 1), True),
+        ((7, 6), 1, (8, 128), (1, 1, 1), True),
+        ((9, 7), 1, (8, 128), (2, 1, 1), True),
+        ((1, 1), 32, (8, 128), (1, 1, 1), False),  # eight of nine taps see borders alone
+    ],
+)
+def test_gradients_by_many_weights_are_added_up_from_columns(
+    size: Any, batch: int, channels: tuple[int, int], options: Any, by_columns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights are read as they lie; sums are the same on three threads."""
+    moves = importlib.import_module("tapenet.kernels.moves")
+    added = Mock(wraps=moves.from_columns)
+    monkeypatch.setattr(moves, "from_columns", added)
+    monkeypatch.setattr(importlib.import_module("tapenet.kernels.linear"), "wide", lambda: True)
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    check(2, size, batch, (*channels, 1), (3, 3), options, "f")
+    assert added.called == by_columns
+    forward, input_grad, _ = spatial.forwards(2)
+    x, w = (
+        R.normal(size=shape).astype("f") for shape in ((batch, channels[0], *size), (channels[1], channels[0], 3, 3))
+    )
+    y = forward(x, w, None, *options)
+    one = input_grad(y, w, x.shape, *options)
+    many_threads(monkeypatch, 3)
+    agree((input_grad(y, w, x.shape, *options),), (one,), "f", 0)
+
+
 @pytest.mark.parametrize("wide", [True, False])
 @pytest.mark.parametrize(("channels", "size", "batch"), [((24, 33), 46, 1), ((40, 9), 13, 16)])
 def test_weights_of_one_place_and_few_channels(
