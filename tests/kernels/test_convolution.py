@@ -434,6 +434,7 @@ def test_gradients_by_few_channels_are_added_up_from_columns(case: Any, monkeypa
         ((2, 2), 16, (8, 128), (1, 1, 1), True),
         ((7, 6), 1, (8, 128), (1, 1, 1), True),
         ((9, 7), 1, (8, 128), (2, 1, 1), True),
+        ((24, 24), 1, (8, 128), (2, 1, 1), False),  # more places than outputs
         ((1, 1), 32, (8, 128), (1, 1, 1), False),  # eight of nine taps see borders alone
     ],
 )

@@ -413,7 +413,7 @@ def _turning_costs(direct: ModuleType, p: Plan, sizes: Ints, beyond: bool) -> bo
     *_, planned = _planned(direct, p, sizes, beyond)
     taps = sum(len(taps) for taps, _ in planned)
     sums = sum(shape.multiply_adds for _, shape in planned) + TURNED * p.outs * p.channels * taps
-    few = p.places <= FEW_PLACES * p.outs and p.width * p.places <= COLUMNS
+    few = p.places <= (FEW_PLACES if p.batch > 1 else 1) * p.outs and p.width * p.places <= COLUMNS
     return 1 < math.prod(p.kernel) <= FEW_TAPS and p.outs >= MANY_OUTS and few and p.work <= sums
 
 
@@ -423,8 +423,8 @@ def _by_columns(moves: ModuleType, y: Array, weight: Array, p: Plan) -> Array | 
 
     Of few channels sums over taps take 3 to 4 times as long for one channel and two taps, for 3 channels and 3 x 3 1.6 to 2.2
     times; of less than 2^17 numbers, or with more columns, this would take up to 1.6 times as long. Of many weights
-    and few places this takes 0.62 to 0.99 of the time (3 x 3, 512-512 channels on one map of 7 x 7 0.75), 1.04 of the time of
-    128-128 channels on one of 56 x 56 with stride 2."""
+    and few places this takes 0.62 to 0.99 of the time (3 x 3, 512-512 channels on one map of 7 x 7 0.75). Columns of one
+    image are added up number by number: of more places than outputs it would take up to 1.05 with stride 2."""
     linear = kernels.use("linear")
     if linear is None or not linear.wide():
         return None
