@@ -349,7 +349,12 @@ def _retrace(value: object, parent: Any, tensor: type[BaseTensor]) -> object:
             return refilled(value, parts)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
         return value
-    return tensor._of(value) if value.flags.writeable or value.base is not None else value
+    if not value.flags.writeable and value.base is None:
+        return value
+    made = tensor._of(value)
+    if (tape := local.state.tape) is not None and tape.captures:
+        tape.stands_for_array(made)
+    return made
 
 
 def _by_reference(node: Node, g: Array, wanted: list[str], tensor: type[BaseTensor]) -> dict[str, object]:

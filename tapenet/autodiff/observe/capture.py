@@ -79,6 +79,8 @@ class Capture(Tape):
         self.outer: Capture | None = None
         self.failure: str | None = None
         self.constants: set[Node | None] = set()
+        #: Tensors that stand for arrays from outside, by id.
+        self._arrays: dict[int, BaseTensor] = {}
         self.runs_next = self.sketches = False
         self.writing: Writing | None = None
         self.values = Values(self.nodes)
@@ -228,6 +230,19 @@ class Capture(Tape):
             capture = capture.outer
         return False
 
+    def stands_for_array(self, tensor: BaseTensor) -> None:
+        """Note that a tensor stands for an array from outside. It may be read, as plain NumPy may read the array: what
+        is in that is compared before each replay."""
+        self._arrays[id(tensor)] = tensor
+
+    def _is_array(self, tensor: BaseTensor) -> bool:
+        capture: Capture | None = self
+        while capture is not None:
+            if id(tensor) in capture._arrays:
+                return True
+            capture = capture.outer
+        return False
+
     def _draws(self, call: Call) -> list[Saved]:
         """Have the generators that an op is about to draw from put back if the capture fails: of a random one the process's
         own, and those among its arguments; of a loop or branch those that were drawn from while its body was captured."""
@@ -244,7 +259,7 @@ class Capture(Tape):
         return found
 
     def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
-        if self.is_constant(tensor):
+        if self.is_constant(tensor) or self._is_array(tensor):
             return
         raise self.unreadable(tensor, what, hint)
 
