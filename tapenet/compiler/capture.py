@@ -144,8 +144,10 @@ def first_call(
     frozen: Freezing | None = None,
     doubted: Sequence[Variant] = (),
 ) -> tuple[object, Variant | str]:
-    """Run a function on the arguments of a call, and make a program of what it does; or find that it does what one of those
-    that are `doubted` does, since arrays have changed that ops read (`Variant.free`).
+    """Run a function on the arguments of a call, and make a program of what it does.
+
+    If that is the program of one of the `doubted` variants, that variant is returned: the arrays that have changed since are
+    read by its ops alone, and it holds for whatever is in them (`Variant.free`).
 
     What is outside is taken as constants where it is said how, `frozen`.
 

@@ -373,15 +373,18 @@ class Compiled:
         return result
 
     def _doubted(self, key: Key, call: Call) -> list[Variant]:
-        """The programs that fit a call, unless plain NumPy has read an array that ops read too, and that has changed. Where
-        there are programs enough that is asked as often again."""
+        """The programs that fit a call but for arrays that have changed and that ops read.
+
+        They fit if plain NumPy reads none of these. To find out takes a capture, which is not made beyond twice
+        `max_variants`.
+        """
         if self._captures >= 2 * self._max_variants:
             return []
         known = self._variants.get(key, ())
         return [v for v in known if v.begins_with(call.leaves) and v.holds(but_read=True) and not v.holds()]
 
     def _keep(self, key: Key, variant: Variant) -> None:
-        """Keep a program that is new, where there are not enough."""
+        """Keep a program for later calls, unless it is kept already or there are `max_variants`."""
         known = self._variants.setdefault(key, [])
         if variant in known:
             self._captures -= 1

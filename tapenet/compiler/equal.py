@@ -1,5 +1,5 @@
-"""Whether a function that was captured anew became the same program: then nothing but the program's own instructions read
-what has changed between the two."""
+"""Whether two captures of a function gave the same program: then what has changed between them is read by the program's own
+instructions alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tapenet.typing import Array
 
 
 def equal(a: object, b: object, outside: Callable[[Array], bool]) -> bool:
-    """Whether two objects mean the same: programs, or what else captures give. What is not known to is not the same.
+    """Whether two objects mean the same: programs, or what else captures give. Where that is not known, False.
 
     Args:
         a, b: the objects, the later one second.
@@ -28,7 +28,7 @@ def equal(a: object, b: object, outside: Callable[[Array], bool]) -> bool:
     """
     try:
         return _Comparison(outside).alike(a, b)
-    except Exception:  # objects of the user's may say so of a comparison
+    except Exception:  # comparing objects of the user's may raise
         return False
 
 
@@ -70,7 +70,7 @@ class _Comparison:
             return self._all((a.func, a.args, a.keywords), (b.func, b.args, b.keywords))
         if kind is MethodType:
             return self._all((a.__func__, a.__self__), (b.__func__, b.__self__))
-        if dataclasses.is_dataclass(a):
+        if dataclasses.is_dataclass(a):  # fields that differ from capture to capture have compare=False
             names = [field.name for field in dataclasses.fields(a) if field.compare]
             return self._all([getattr(a, n) for n in names], [getattr(b, n) for n in names])
         return bool(distinct(a) == distinct(b))
@@ -99,7 +99,7 @@ class _Comparison:
         return self._same([*a.roots()], [*b.roots()])
 
     def _declared(self, x: Value, y: Value) -> bool:
-        """Note that one value is the other."""
+        """Note that a value of one program is this one of the other."""
         self._values[x] = y
         return x.shape == y.shape and x.dtype == y.dtype
 

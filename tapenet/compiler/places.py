@@ -195,7 +195,7 @@ class Elements:
         return self.holder.tobytes()
 
     def stands(self, before: bytes) -> bool:
-        # Other than `tobytes` this copies nothing: 64 KB take 1.2 µs, not 2.5.
+        # Unlike `tobytes` this copies nothing: 64 KB take 1.2 µs, not 2.5.
         return self.holder.tobytes() == before if self.memory is None else before.startswith(self.memory)
 
     def like(self, before: bytes, now: bytes) -> bool:
@@ -214,8 +214,8 @@ class Elements:
 
 
 class Read(Elements):
-    """The elements of an array that ops read at each call where it is. Plain NumPy may read it too: that shows when the array
-    has changed and the function is captured anew. Of a large array the beginning is compared.
+    """The elements of an array that ops read at each call where it is. Whether plain NumPy reads it too shows when the array
+    has changed and the function is captured anew. Of a large array only the beginning is compared.
 
     Attributes:
         free: whether the program was found to hold for any elements.
@@ -231,7 +231,7 @@ class Read(Elements):
 
     @property
     def compared(self) -> bool:
-        """Whether it is: of a large one only what lies in order, and no objects."""
+        """Whether its elements are compared: not those that are objects, nor of a large array that is not contiguous."""
         return self.memory is not None or (0 < self.holder.nbytes <= NAMED and not self.holder.dtype.hasobject)
 
     def get(self) -> bytes:

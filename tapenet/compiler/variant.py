@@ -130,8 +130,8 @@ class Variant:
     # -- whether it fits -----------------------------------------------------------------------------------------
 
     def holds(self, but_read: bool = False) -> bool:
-        """Whether all it was made for, beside the arguments, is as it was; with `but_read` whatever is in arrays that ops read
-        too, for which it may hold all the same."""
+        """Whether all it was made for, beside the arguments, is as it was. With `but_read`, arrays that ops read may have
+        changed."""
         reached = epoch.current
         for i, place in enumerate(self.places):
             if not (place.stands(self.values[i]) or (but_read and isinstance(place, Read))):
@@ -168,7 +168,7 @@ class Variant:
         return True
 
     def free(self) -> None:
-        """Let it hold for any elements of the arrays that ops read and that have changed by now."""
+        """Stop comparing the arrays that have changed by now and that ops read: the program holds for any elements of them."""
         for place, value in zip(self.places, self.values, strict=True):
             if isinstance(place, Read) and not place.stands(value):
                 place.free = True

@@ -101,7 +101,7 @@ class Watch:
         self.unseen = [(words, array) for words, array in self.unseen if not _shares(array, arrays)]
 
     def read(self, arrays: Sequence[Array]) -> None:
-        """Note that the program reads these arrays at each call where they are: whether plain NumPy reads them too is open."""
+        """Note that the program reads these arrays at each call where they are. Plain NumPy may read them too (`Read`)."""
         found = [Read(p) for p in self.places if isinstance(p, Elements) and _shares(p.holder, arrays)]
         found += [Read(Elements(words, array)) for words, array in self.unseen if _shares(array, arrays)]
         found = [place for place in found if place.compared]

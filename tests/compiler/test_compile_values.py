@@ -372,6 +372,10 @@ OPS_ALONE: dict[str, Callable[[], Callable[[Any, Any], Any]]] = {
 }
 
 
+def _of_outside(f: Callable[[Any, Any], Any], numbers: Any, classes: Any) -> Callable[[], Any]:
+    return lambda: f(tn.asarray(numbers), classes)
+
+
 @pytest.mark.parametrize("from_first", [False, True])
 @pytest.mark.parametrize("name", OPS_ALONE)
 @backends
@@ -382,7 +386,7 @@ def test_an_array_that_ops_alone_read_is_looked_at_once(
     for compiles in (False, True):
         tn.random.seed(0)
         f, classes, numbers = OPS_ALONE[name](), np.arange(3), X.copy()
-        run = compiled(lambda: f(tn.asarray(numbers), classes), from_first=from_first)  # noqa: B023
+        run = compiled(_of_outside(f, numbers, classes), from_first=from_first)
         found.append([])
         for _ in range(4):
             result = (run if compiles else run.__wrapped__)()

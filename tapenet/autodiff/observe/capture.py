@@ -223,25 +223,19 @@ class Capture(Tape):
 
     def is_constant(self, tensor: BaseTensor) -> bool:
         """Whether the value of a tensor is the same at each replay."""
-        capture: Capture | None = self
-        while capture is not None:
-            if tensor._trace in capture.constants:
-                return True
-            capture = capture.outer
-        return False
+        return any(tensor._trace in capture.constants for capture in self._nested())
 
     def stands_for_array(self, tensor: BaseTensor) -> None:
-        """Note that a tensor stands for an array from outside. It may be read, as plain NumPy may read the array: what
-        is in that is compared before each replay."""
+        """Note that a tensor stands for an array from outside. Its value may be read, as plain NumPy may read the array: a
+        compiled function compares the elements before each replay."""
         self._arrays[id(tensor)] = tensor
 
-    def _is_array(self, tensor: BaseTensor) -> bool:
+    def _nested(self) -> Iterator[Capture]:
+        """This capture, and those around it."""
         capture: Capture | None = self
         while capture is not None:
-            if id(tensor) in capture._arrays:
-                return True
+            yield capture
             capture = capture.outer
-        return False
 
     def _draws(self, call: Call) -> list[Saved]:
         """Have the generators that an op is about to draw from put back if the capture fails: of a random one the process's
@@ -259,7 +253,7 @@ class Capture(Tape):
         return found
 
     def reads(self, tensor: BaseTensor, what: str, hint: str) -> None:
-        if self.is_constant(tensor) or self._is_array(tensor):
+        if self.is_constant(tensor) or any(id(tensor) in capture._arrays for capture in self._nested()):
             return
         raise self.unreadable(tensor, what, hint)
 

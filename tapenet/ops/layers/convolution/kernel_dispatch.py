@@ -24,10 +24,11 @@ BEYOND = 32
 ASKED = 20_000
 #: Columns up to which an input's gradient is made of a product, and numbers of the output's gradient from which it is.
 NARROW, LARGE = 32, 1 << 17
-#: What a weight costs that is brought into another order, in multiply-adds. Where a product takes the place of that: the most
-#: taps (the code that adds up columns grows with them), the fewest outputs, the most places for each of these, and the most
-#: numbers of columns, as far as it was measured.
-TURNED, FEW_TAPS, MANY_OUTS, FEW_PLACES, COLUMNS = 20, 9, 128, 8, 5 << 18
+#: Multiply-adds that bringing a weight into another order costs.
+TURNED = 20
+#: Where one product takes the place of that: the most taps (the code that adds up columns grows with them), the fewest outputs,
+#: the most places for each output, and the most numbers of columns, as far as it was measured.
+FEW_TAPS, MANY_OUTS, FEW_PLACES, COLUMNS = 9, 128, 8, 5 << 18
 
 
 class _Axis(NamedTuple):
@@ -408,8 +409,8 @@ def _phases(
 
 @functools.lru_cache(maxsize=512)
 def _turning_costs(direct: ModuleType, p: Plan, sizes: Ints, beyond: bool) -> bool:
-    """Whether weights are so many, and places so few, that bringing weights into the order of sums over taps takes longer than
-    products for those taps that see nothing but border, which these sums leave out."""
+    """Whether sums over taps take longer than one product. The sums leave out taps that see nothing but border, but bring the
+    weights into another order first, which counts where these are many and places few."""
     *_, planned = _planned(direct, p, sizes, beyond)
     taps = sum(len(taps) for taps, _ in planned)
     sums = sum(shape.multiply_adds for _, shape in planned) + TURNED * p.outs * p.channels * taps
@@ -419,7 +420,7 @@ def _turning_costs(direct: ModuleType, p: Plan, sizes: Ints, beyond: bool) -> bo
 
 def _by_columns(moves: ModuleType, y: Array, weight: Array, p: Plan) -> Array | None:
     """The gradient by the input as a product whose columns are added up where their windows are: that reads y and the weights
-    once, as they lie.
+    once, as they lie. `_turning_costs` says where it is taken for many weights.
 
     Of few channels sums over taps take 3 to 4 times as long for one channel and two taps, for 3 channels and 3 x 3 1.6 to 2.2
     times; of less than 2^17 numbers, or with more columns, this would take up to 1.6 times as long. Of many weights
