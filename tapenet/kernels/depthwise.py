@@ -9,6 +9,8 @@ few rows, each at most a vector, is not copied, but held in registers.
 
 The gradient by the input is the same sum, for each place of a window by itself (its "phase"): with a stride s every s-th
 place of the input sees the same taps.
+
+Batches that fill vectors, and large kernels on small maps, are quicker without a border (`depthwise_places`).
 """
 
 from __future__ import annotations

@@ -194,8 +194,42 @@ def test_gathered(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any, options: Any,
                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    """Each channel by itself."""
-    module = importlib.import_module("tapenet.kernels.depthwise")
+    """Each channel by itself, within borders."""
+    within_borders(monkeypatch)
+    check_depthwise("depthwise", axes, sizes, batch, channels, kernel, options, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("axes", "sizes", "batch", "channels", "kernel", "options"),
+    [
+        # Batches that fill vectors, or more than those.
+        (2, (9, 16), 64, 3, (3, 3), (2, 1, 1)),
+        (2, (6, 70), 33, 4, (3, 2), (1, (1, 0), (2, 1))),  # tiles within a row are a loop
+        (2, (9, 11), 16, 6, (2, 1), (3, 1, 1)),  # two places of three see nothing
+        (2, (3, 3), 64, 12, (3, 3), (1, ((4, 0), (0, 1)), 1)),
+        (1, (70,), 16, 5, (31,), (1, 15, 1)),
+        # As many channels as a vector has lanes; the last ones are of two turns.
+        (2, (14, 13), 1, 33, (7, 7), (1, 3, 1)),
+        (2, (9, 8), 2, 17, (5, 5), (2, 2, 1)),
+        (2, (2, 2), 3, 16, (7, 7), (1, 3, 1)),
+    ],
+)
+def test_depthwise_by_places(axes: int, sizes: Any, batch: int, channels: int, kernel: Any, options: Any,
+                             monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Each channel by itself, read where it lies, or some of them brought to be innermost."""
+    check_depthwise("depthwise_places", axes, sizes, batch, channels, kernel, options, monkeypatch)
+
+
+def within_borders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no channels by themselves be taken place by place."""
+    monkeypatch.setattr("tapenet.kernels.depthwise_places.takes", lambda char, shape: False)
+    monkeypatch.setattr(kernel_dispatch, "_by_channels", kernel_dispatch._by_channels.__wrapped__)
+
+
+def check_depthwise(module_name: str, axes: int, sizes: Any, batch: int, channels: int, kernel: Any, options: Any,
+                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """The three products by this module."""
+    module = importlib.import_module(f"tapenet.kernels.{module_name}")
     calls = []
     for name in ("sums", "weight_sums"):
         made = getattr(module, name)
@@ -242,6 +276,7 @@ def test_large_images_come_in_bands(
     module = importlib.import_module("tapenet.kernels.depthwise")
     made, bands = module._bordered, []
     monkeypatch.setattr(module, "_bordered", lambda *args: bands.append(args[5]) or made(*args))
+    within_borders(monkeypatch)
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
     monkeypatch.setattr("tapenet.llvm.factories.BY_ARGUMENTS", False)
     check(2, sizes, batch, (2, 2, 2), kernel, options, "f")

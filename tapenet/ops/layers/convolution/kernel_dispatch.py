@@ -278,7 +278,11 @@ def _by_channels(char: str, p: Plan, back: bool) -> tuple[ModuleType, Any] | Non
     module = kernels.use("depthwise")
     assert module is not None  # there are others
     shape = _channelwise(module, p, back)
-    return (module, shape) if module.takes(char, shape) else None
+    if not module.takes(char, shape):
+        return None
+    places = kernels.use("depthwise_places")
+    assert places is not None
+    return (places if places.takes(char, shape) else module, shape)
 
 
 def _channelwise(module: ModuleType, p: Plan, back: bool) -> Any:
