@@ -19,7 +19,8 @@ def kept(program: Program, known: Collection[Value] = ()) -> Program:
     """
     if program.names.isdisjoint(_MAY_RAISE):
         return program
-    live: set[Value] = {*program.outputs, *(w.value for w in program.writes)}
+    # What has no elements is made of nothing: passes drop what it was taken of.
+    live = {v for v in (*program.outputs, *(w.value for w in program.writes)) if v.size}
     asked: set[tuple[Value, int]] = set()
     body: list[Instruction] = []
     for instruction in reversed(program.body):
@@ -27,7 +28,7 @@ def kept(program: Program, known: Collection[Value] = ()) -> Program:
         if live.isdisjoint(instruction.results) and not instruction.must_run:
             checks = _checks(instruction, asked, known)
         else:
-            live.update(instruction.args)
+            live.update(a for a in instruction.args if a.size)
         asked.update(_indices(instruction))
         live.update(a for check in checks for a in check.args)
         body += [*reversed(checks), instruction]

@@ -221,6 +221,10 @@ def test_ranks_in_compiled_functions_must_be_full() -> None:
     assert T.null_space(tn.tensor(tall)).shape == (2, 1)
     with pytest.raises(np.linalg.LinAlgError, match="orth: the matrix has not full rank"):
         tn.compile(T.orth)(tall)
+    step = tn.compile(T.null_space)  # whose result has no elements
+    assert step(np.eye(3)[:, :2]).shape == (2, 0)
+    with pytest.raises(np.linalg.LinAlgError, match="null_space: the matrix has not full rank"):
+        step(tall)
 
 
 def test_options_that_are_not_followed() -> None:
