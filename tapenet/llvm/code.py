@@ -165,6 +165,12 @@ class Access:
         """The same access from an index of the first axis on."""
         return Access(offset(code, self.pointer, start, self.strides[0], self.dtype), self.strides, self.dtype)
 
+    def turned(self, code: Code, axis: int, length: int) -> Access:
+        """The same access along one axis from its end to its beginning."""
+        steps = self.strides
+        pointer = offset(code, self.pointer, length - 1, steps[axis], self.dtype)
+        return Access(pointer, (*steps[:axis], -steps[axis], *steps[axis + 1 :]), self.dtype)
+
     def parts(self) -> Access:
         """Of complex numbers real and imaginary parts, along one more axis, of length 2."""
         return Access(self.pointer, (*(2 * s for s in self.strides), 1), self.dtype.type(0).real.dtype)

@@ -265,7 +265,11 @@ class Extreme(Family):
                 self._by_function(known, row, place, length)
             return []
 
-        nest(self.code, shape, [others, out], search, order=False)
+        rows = [others, out]
+        for i, n in enumerate(shape):
+            if others.strides[i] < 0:
+                rows = [a.turned(self.code, i, n) for a in rows]
+        nest(self.code, shape, rows, search, order=False)
         return self.done()
 
     def _better(self, value: str, held: str, dtype: DType) -> str:
@@ -301,7 +305,10 @@ class Extreme(Family):
         code.needs.add(symbol)
         if row.strides != (1,):
             side_by_side = Access(self.parameter(self.workspace), (1,), row.dtype)
-            copy(code, [length], row, side_by_side)
+            source, target = row, side_by_side
+            if row.strides[0] < 0:
+                source, target = (a.turned(code, 0, length) for a in (row, side_by_side))
+            copy(code, [length], source, target)
             row = side_by_side
         code.emit(f"call i32 @{symbol}(ptr {row.pointer}, i64 {length}, ptr {place}, ptr null)")
 

@@ -58,6 +58,19 @@ def lying(f: Any) -> bool:
     return runner.recent[0] is not runner.call
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_sums_of_arrays_in_reverse_are_read_forwards(dtype: str) -> None:
+    """So that memory is fetched ahead: the numbers are added in the order of those that are not reversed."""
+    f = tn.compile(lambda x: (x.sum(), x.sum(0), x.sum(1), x.var(1), x.argmax(1)))
+    a = LYING["pitch"](R.normal(size=(40, 150)).astype(dtype))
+    f(a.copy())
+    whole, down, across, spread, largest = arrays(f(a))
+    expected = (whole, down[::-1], across[::-1], spread[::-1], 149 - largest[::-1])
+    for found, wanted in zip(arrays(f(a[::-1, ::-1])), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert lying(f)
+
+
 @pytest.mark.parametrize("name", ["elementwise", "softmax", "parts"])
 def test_results_are_those_for_copies(name: str) -> None:
     f = tn.compile(FUNCTIONS[name])
