@@ -124,7 +124,13 @@ class KernelCode:
     def _outer(self, lengths: list[int], indices: list[str]) -> None:
         """Loops over the rows."""
         if lengths:
-            self.code.loop(lengths[0], lambda index: self._outer(lengths[1:], [*indices, index]))
+
+            def turn(index: str) -> None:
+                if self._backwards(len(indices)):
+                    index = self.code.emit(f"sub nuw nsw i64 {lengths[0] - 1}, {index}")
+                self._outer(lengths[1:], [*indices, index])
+
+            self.code.loop(lengths[0], turn)
             return
         self.rows = {}
 
@@ -139,6 +145,17 @@ class KernelCode:
                 if member in self.kernel.rows and self.ready[member] == phase:
                     self._row(member, at_row)
             self._phase(phase, at_row)
+
+    def _backwards(self, axis: int) -> bool:
+        """Whether more bytes lie backwards than forwards along an axis of rows, which are walked over from their end then
+        (`nest`): variances of 1,024 x 1,024 float32 with rows in reverse take 0.77 to 0.9 of the time so."""
+        read = (a for m in self.kernel.members for a in m.args if a.source not in self.inside)
+        ahead = 0.0
+        for value in dict.fromkeys([*read, *filter(self.stored, self.kernel.results())]):
+            strides = aligned(value.shape, self.layouts[value].strides, self.kernel.domain)
+            if strides and strides[axis]:
+                ahead += math.copysign(value.nbytes, strides[axis])
+        return ahead < 0
 
     def _row(self, member: Instruction, at_row: AtRow) -> None:
         """What is computed once per row."""
