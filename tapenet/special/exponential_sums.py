@@ -117,8 +117,8 @@ def softmax(x: Array, axis: Axis = None) -> Array:
 
 
 def _log_softmax(x: Array, axis: Axis = None) -> Array:
-    below = x - np.max(x, axis=axis, keepdims=True)
-    return cast("Array", below - np.log(np.sum(np.exp(below), axis=axis, keepdims=True)))
+    total, top = _scaled(x, None, axis)
+    return x - top - np.log(total)
 
 
 @op(lower=_log_softmax, x=lambda g, out, axis: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))

@@ -59,3 +59,12 @@ def test_softmax(name: str, axis: Any) -> None:
     check_grads(lambda x: mine(x, axis=axis), [A], order=2)
     np.testing.assert_allclose(tn.compile(mine)(A).numpy(), theirs(A), rtol=1e-13)
     np.testing.assert_allclose(tn.vmap(mine)(A).numpy(), np.stack([theirs(a) for a in A]), rtol=1e-13)
+
+
+def test_log_softmax_of_infinities() -> None:
+    """Beside inf all others have the probability 0, compiled too."""
+    x = np.array([[np.inf, 0.0, -np.inf], [-np.inf, -np.inf, -np.inf], [np.nan, 0.0, 1.0]])
+    with np.errstate(invalid="ignore"):
+        expected = scipy.special.log_softmax(x, 1)
+        np.testing.assert_array_equal(tn.compile(tn.special.log_softmax, from_first=True)(x, 1).numpy(), expected)
+        np.testing.assert_array_equal(tn.vmap(tn.special.log_softmax)(x).numpy(), expected)
