@@ -13,8 +13,8 @@ from tapenet.program.native import convolutions, kernels, launches, products
 TURNS = 1000
 #: Cycles for an element of what others' functions compute.
 FOREIGN = 30
-#: What takes but a cycle or two for each, as moving it does.
-_QUICK = {"argmax", "argmin", "cummax", "cummin", "cumprod", "cumsum"}
+#: Of what takes fewer: a cycle or two as moving it does, and sorting from 2 on, where vectors do it.
+_QUICK = {**dict.fromkeys(("argmax", "argmin", "cummax", "cummin", "cumprod", "cumsum"), 1), "sort": 2}
 
 
 class Entries(Protocol):
@@ -46,4 +46,4 @@ def _of(entry: Entry, bodies: Mapping[Instruction, Sequence[Entries]]) -> float:
             return max(each, default=0)
         return (1 + sum(each)) * (entry.params["length"] if entry.name == "loop" else TURNS)
     moved = sum(v.size for v in (*entry.args, *entry.results))
-    return moved * (1 if entry.kind == "movement" or entry.name in _QUICK else FOREIGN)
+    return moved * (1 if entry.kind == "movement" else _QUICK.get(entry.name, FOREIGN))

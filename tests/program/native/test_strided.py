@@ -164,8 +164,8 @@ def test_a_matrix_in_reverse_is_multiplied_forwards(lies: str) -> None:
     assert not {"copy", "reduce_add"} & {*names}
 
 
-@pytest.mark.parametrize("name", ["cumsum", "argmax"])
-def test_running_sums_and_extremes_are_read_where_they_lie(name: str) -> None:
+@pytest.mark.parametrize("name", ["cumsum", "argmax", "sort"])
+def test_running_sums_extremes_and_sorted_arrays_are_read_where_they_lie(name: str) -> None:
     f, function = tn.compile(lambda x: [getattr(np, name)(x, axis) for axis in range(2)]), getattr(np, name)
     a = R.normal(size=(256, 256)).astype(np.float32)
     f(a)
