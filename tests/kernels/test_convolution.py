@@ -495,7 +495,7 @@ def test_gradients_by_many_weights_are_added_up_from_columns(
 
 
 @pytest.mark.parametrize("wide", [True, False])
-@pytest.mark.parametrize(("channels", "size", "batch"), [((24, 33), 46, 1), ((40, 9), 13, 16)])
+@pytest.mark.parametrize(("channels", "size", "batch"), [((24, 33), 46, 1), ((40, 9), 13, 16), ((16, 70), 46, 1)])
 def test_weights_of_one_place_and_few_channels(
     channels: tuple[int, int], size: int, batch: int, wide: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
