@@ -32,7 +32,8 @@ BLOCK = 1 << 19
 LEFT, RESULT = 1 << 19, 1 << 20
 #: Panels that are filled together for so many rows of the result, so that rows of it and of the right operand are written and
 #: read in runs of a kilobyte: of shorter ones processors fetch little ahead. 256 x 64 times (64, 16384) takes 0.8 of the time
-#: so, 96 x 16 times (16, 12544) too; two take 0.95. Of 24 rows it would take 1.15 of the time, but where the right operand has
+#: so, 96 x 16 times (16, 12544) too; two take 0.95. On wide registers what the next ones are filled with is fetched meanwhile:
+#: 64 x 256 times (256, 4096) takes 0.95 of the time. Of 24 rows it would take 1.15 of the time, but where the right operand has
 #: so few rows that the result is nearly all of the memory: 32 x 2 times (2, 16384) takes 0.72 on a Zen 4.
 BESIDE, TOGETHER, FLAT = 4, 48, 8
 #: Rows of a panel that is read where it lies while the next one is fetched, and rows of the result that do so at most: of more
@@ -106,10 +107,10 @@ def write(
                 _fill(k, panels, right, start, (number, width), many)
             out = gemm.Matrix(offset(k, c.pointer, start.name, 1, k.dtype), c.row, 1)
             lengths = n, width, many.name
-            panel, soon = gemm.Matrix(pointer, wide, 1), ""
-            if lie:
-                at = offset(k, right.pointer, start.name, 1, k.dtype)
-                panel, soon = gemm.Matrix(at, b.row, 1), offset(k, at, wide, 1, k.dtype)
+            now = right._replace(pointer=offset(k, right.pointer, start.name, 1, k.dtype))
+            panel = now if lie else gemm.Matrix(pointer, wide, 1)
+            ahead = lie or (number > 1 and registers().bytes == 64)
+            soon = now._replace(pointer=offset(k, now.pointer, number * wide, 1, k.dtype)) if ahead else None
             matrices, others = [above, panel, out], (number, deep * wide)
             add_to = gemm.Matrix(offset(k, bias, start.name, 1, k.dtype), 0, 1) if bias else None
             gemm.write(k, lengths, matrices, k.dtype, more, add_to, rows, others, far, soon)

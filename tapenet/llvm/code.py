@@ -212,11 +212,11 @@ def near(code: Code, pointer: str) -> str:
     return code.emit(f'call ptr asm "", "=r,0"(ptr {pointer})')
 
 
-def fetch(code: Code, pointer: str, writes: bool = False) -> None:
-    """Have the line of memory fetched that is read, or written, soon; it need not be there."""
+def fetch(code: Code, pointer: str, writes: bool = False, level: int = 1) -> None:
+    """Have the line of memory fetched that is read, or written, soon, to the cache of a level; it need not be there."""
     # Declared here alone: LLVM takes no function that is declared twice in other words.
     code.declares.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-    code.line(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(writes)}, i32 3, i32 1)")
+    code.line(f"  call void @llvm.prefetch.p0(ptr {pointer}, i32 {int(writes)}, i32 {4 - level}, i32 1)")
 
 
 def declarations(names: Iterable[str]) -> str:

@@ -77,7 +77,7 @@ def tall(n: int, dtype: DType) -> int:
 def write(
     code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str,
     bias: Matrix | None = None, rows: tuple[int, ...] | None = None, beside: tuple[int, int] = (1, 0), far: bool = False,
-    soon: str = "",
+    soon: Matrix | None = None,
 ) -> None:  # fmt: skip
     """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are
     a, b and c. The lengths n and k may be registers of the running code, k with a number of at least 1; then b and c have
@@ -85,8 +85,7 @@ def write(
     other axis; b and c have dense rows too. `rows` are those of a tile, and of tiles for those that are left over,
     where n is a register. With `beside` the result has so many times the columns, and what the right operand has for
     the next ones lies so many numbers behind. Where the left operand comes from `far`, beyond the second level cache, what
-    later tiles read of it is fetched ahead. So is the right operand of the next product, with rows as far apart, where
-    `soon` points to it."""
+    later tiles read of it is fetched ahead. So is `soon`, the right operand of the next product, or what that is a copy of."""
     n, m, k = lengths
     a, b, c = matrices
     if not isinstance(n, str) and n > 1 and not (b.column == 1 and c.column == 1):
@@ -113,7 +112,7 @@ def write(
 def _columns(
     code: Code, n: int | str, k: int | str, start: int | str, width: int, vectors: int, lanes: int, a: Matrix,
     b: Matrix, c: Matrix, dtype: DType, add: bool | str, bias: Matrix | None, known: tuple[int, ...] | None,
-    beside: tuple[int, int], far: bool, soon: str,
+    beside: tuple[int, int], far: bool, soon: Matrix | None,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
 
@@ -121,7 +120,7 @@ def _columns(
         left = offset(code, a.pointer, first, a.row, dtype)
         out = offset(code, offset(code, c.pointer, first, c.row, dtype), start, 1, dtype)
         right = offset(code, b.pointer, start, 1, dtype)
-        line = soon and offset(code, soon, _number(code, first, count, vectors), lanes, dtype)
+        line = soon and offset(code, soon.pointer, _number(code, first, count, vectors), lanes, dtype)
 
         def some(index: str | int) -> None:
             columns = offset(code, right, index, beside[1], dtype), offset(code, out, index, width, dtype)
@@ -130,7 +129,8 @@ def _columns(
             if bias is not None:
                 at = offset(code, offset(code, bias.pointer, first, bias.row, dtype), start, bias.column, dtype)
                 more = bias._replace(pointer=offset(code, at, index, width * int(bias.column), dtype))
-            _tile(code, count, k, width, vectors, lanes, *operands, dtype, add, more, far, line)
+            ahead = soon._replace(pointer=offset(code, line, index, width, dtype)) if soon and line else None
+            _tile(code, count, k, width, vectors, lanes, *operands, dtype, add, more, far, ahead)
 
         if beside[0] > 1:
             code.loop(beside[0], some)
@@ -197,7 +197,7 @@ def _rows(n: int, most: int) -> int:
 def _tile(
     code: Code, rows: int, k: int | str, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
     right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str, bias: Matrix | None, far: bool,
-    soon: str,
+    soon: Matrix | None,
 ) -> None:  # fmt: skip
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
@@ -214,7 +214,8 @@ def _tile(
         if far:
             _fetch_ahead(code, left, a, index, rows, dtype)
         if soon:
-            fetch(code, offset(code, soon, index, right[1].row, dtype))
+            copied = soon.row != right[1].row  # before it is read
+            fetch(code, offset(code, soon.pointer, index, soon.row, dtype), level=2 if copied else 1)
         bs = [
             load_masked(code, offset(code, b, v * lanes, 1, dtype), piece.vector, piece.mask, dtype)
             for v, piece in enumerate(pieces)

@@ -378,6 +378,23 @@ def test_products_in_several_panels(rows: int, transposed: str, dtype: str, monk
         made.cache_clear()
 
 
+@pytest.mark.parametrize(("rows", "level"), [(16, 1), (53, 2)])
+def test_what_the_next_panels_read_is_fetched(rows: int, level: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the first level cache where it is read as it lies, to the second where it is copied first."""
+    gemm, linear = (importlib.import_module(f"tapenet.{name}") for name in ("llvm.gemm", "kernels.linear"))
+    levels = set()
+    monkeypatch.setattr(gemm, "fetch", lambda *given, level=1, writes=False: None if writes else levels.add(level))
+    linear._product.cache_clear()
+    linear._panelled.cache_clear()
+    a, b = (R.normal(size=size).astype("f") for size in ((rows, 130), (130, 799)))
+    out = np.empty((rows, 799), "f")
+    linear.panelled(a, b, out)
+    agree([out], [a.astype("d") @ b.astype("d")], "f", ERROR)
+    assert levels == ({level} if level == 1 or registers().bytes == 64 else set())
+    linear._product.cache_clear()
+    linear._panelled.cache_clear()
+
+
 def test_which_products_of_few_rows_are_inner_ones_or_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One row is streamed too, and up to 16 of a large operand whose rows compete for places in a cache. Rows that inner
     products read again for each tile are to stay in the second level cache."""
