@@ -157,7 +157,7 @@ def _place(k: Kernel, part: Value, s: Shape) -> tuple[Value, Index]:
         return part, 0
     n, rows = part.op("udiv", part, s.bands), -(-s.out[0] // s.bands)
     row = (part - n * s.bands) * rows
-    return n, (row < s.out[0] - rows).where(row, k.index(s.out[0] - rows))
+    return n, row.at_most(s.out[0] - rows)
 
 
 def rows_of(k: Kernel, part: Value, s: Shape, maps: Array, band: Shape) -> Array:
@@ -189,11 +189,11 @@ def line(k: Kernel, s: Shape, x: Array, y: Value, target: Array, number: int = 0
     left, c, wide = s.before[1], s.channels, s.padded[1]
     some = min(s.x[1], wide - left)
     inside = y.compare("ult", s.x[0])
-    for _ in k.turns(inside.where(k.index(1), 0)):
+    for _ in k.when(inside):
         move(k, number, target, left * c)
         move(k, x.part(y).shaped(1), target.moved(left * c), some * c)
         move(k, number, target.moved((left + some) * c), (wide - left - some) * c)
-    for _ in k.turns(inside.where(k.index(0), 1)):
+    for _ in k.when(~inside):
         move(k, number, target, wide * c)
 
 

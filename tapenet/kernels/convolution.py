@@ -267,9 +267,8 @@ def _bands(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[
     per_row = shape.batch * k.dtype.itemsize * (shape.channels * shape.x[2] * shape.step[1] + shape.outs * shape.out[2])
     most = max(1, BLOCK // per_row)
     if shape.counts[0] == 1:
-        for h in k.turns(end, begin, most):
-            rest = end - h
-            yield 0, h, (rest < most).where(rest, most), h > begin
+        for h, some in k.blocks(end, most, begin):
+            yield 0, h, some, h > begin
     else:
         for d in k.turns(end, begin):
             for first, rows in blocks(k, shape.counts[1], most):

@@ -174,13 +174,11 @@ def _images(
                 yield c, image, first, places
         return
     images = memory.shaped(several, _size(shape, number))
-    for some in k.turns(end, begin, several):
-        rest = end - some
-        last = some + (rest < several).where(rest, several)
-        for c in k.turns(last, some):
-            _bordered(k, shape, x.part(c), images.part(c - some), 0, number)
-        for c in k.turns(last, some):
-            yield c, images.part(c - some).shaped(*shape.image(number)), 0, number
+    for some, count in k.blocks(end, several, begin):
+        for c in k.turns(count):
+            _bordered(k, shape, x.part(some + c), images.part(c), 0, number)
+        for c in k.turns(count):
+            yield some + c, images.part(c).shaped(*shape.image(number)), 0, number
 
 
 def _held(shape: Shape, char: str) -> bool:
@@ -246,8 +244,7 @@ def _within(value: Index, low: Index, high: int) -> Index:
     if isinstance(value, int):
         assert isinstance(low, int)
         return min(max(value, low), high)
-    value = (value < low).where(value.like(low), value)
-    return (value > high).where(value.like(high), value)
+    return value.at_least(low).at_most(high)
 
 
 def _clear(k: Kernel, image: Array, begin: Index, end: Index) -> None:

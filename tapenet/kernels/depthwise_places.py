@@ -66,7 +66,7 @@ def _first(shape: Shape, some: Value, several: int) -> Value:
     if several == 1:
         return some
     c, last = some * several, shape.channels - several
-    return (c > last).where(c.like(last), c) if last % several else c
+    return c.at_most(last) if last % several else c
 
 
 # -- which places see what ---------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def _seen(k: Kernel, axis: Axis, rows: Phase, h: Value) -> Iterator[tuple[Value,
         return up.op("udiv", up, step) if step > 1 else up
 
     last = number(axis.source - first)
-    for t in k.turns((last < len(some)).where(last, len(some)), number(-first)):
+    for t in k.turns(last.at_most(len(some)), number(-first)):
         yield t * by + tap, t * step + first
 
 
@@ -215,7 +215,7 @@ def _weight_kernel(shape: Shape, several: int, char: str) -> Shared:
                             numbers = [line.load(i * each, lanes=k.lanes, count=rest) for i in range(size)]
                             for t in sorted({t for t, _ in group}):
                                 row = h * tall.step + rows.offsets[t]
-                                for _ in k.turns(row.compare("ult", tall.source).where(k.index(1), 0)):
+                                for _ in k.when(row.compare("ult", tall.source)):
                                     line = source.part(row).moved(at * (wide.step * each) + v)
                                     for place, seen in uses.items():
                                         mine = [(i, totals[t, b]) for i, b in seen if (t, b) in totals]

@@ -125,12 +125,8 @@ def _blocks(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple
         over = end + (each - 1)
         for h in k.turns(over.op("udiv", over, each), begin.op("udiv", begin, each)):
             first, last = begin - h * each, end - h * each
-            for w, long in _shared(k, shape.counts[2], width, (first > 0).where(first, 0), last):
+            for w, long in _shared(k, shape.counts[2], width, first.at_least(0), last):
                 yield d, h, w, 1, long
-
-
-def _least(end: Value, most: int) -> Value:
-    return (end < most).where(end, most)
 
 
 def _pieces(k: Kernel, length: int, size: int) -> Iterator[tuple[Index, int]]:
@@ -273,7 +269,7 @@ def _sum_kernel(
             if seen == "whole":
                 number = len(shape.taps)
                 most = max(1, DEPTH // number)
-                for first, size in _runs(k, k.index(0), k.index(channels), next(even(channels, most))[2]):
+                for first, size in k.blocks(channels, next(even(channels, most))[2]):
                     for c in k.turns(size):
                         for t in k.turns(number):
                             at = source.moved(first + c).shaped(1).moved(offsets.load(t))
@@ -283,7 +279,7 @@ def _sum_kernel(
                     gemm.write(k, (many, columns, (size * number).name), matrices, k.dtype, more, start, known, far=far)
             else:
                 for t in k.turns(taps):
-                    for first, size in _runs(k, k.index(0), k.index(channels), next(even(channels, DEPTH))[2]):
+                    for first, size in k.blocks(channels, next(even(channels, DEPTH))[2]):
                         right = block
                         if seen == "plain":
                             right = gemm.Matrix(source.at(first), source.strides[0], 1)
@@ -305,13 +301,6 @@ def _sum_kernel(
             if not _dense(shape):
                 _scatter(k, shape, target, out.moved(first_out), some, (d, h, w), rows, width)
     return k.shared()
-
-
-def _runs(k: Kernel, begin: Value, end: Value, most: int) -> Iterator[tuple[Value, Value]]:
-    """A range in runs: where each begins and how long it is."""
-    for first in k.turns(end, begin, most):
-        rest = end - first
-        yield first, (rest < most).where(rest, most)
 
 
 def _vectors(k: Kernel, count: int) -> Iterator[tuple[Index, int | None]]:
@@ -342,10 +331,10 @@ def _gather_beyond(
     n, steps = shape.batch, (0, *shape.step[1:])
     lasts = (s + (many - 1) * step for s, many, step in zip(seen, (1, rows, width), steps, strict=True))
     whole = _inside(shape, seen) & _inside(shape, lasts)
-    for _ in k.turns(whole.where(k.index(1), 0)):
+    for _ in k.when(whole):
         for c in k.turns(size):
             _gather(k, shape, x.moved(c).shaped(1).moved(_number_of(shape, *seen)), panel.moved(c), rows, width)
-    for _ in k.turns(whole.where(k.index(0), 1)):
+    for _ in k.when(~whole):
         for r in k.turns(rows):
             for i in k.turns(width):
                 d, h, w = at = seen[0], seen[1] + r * steps[1], seen[2] + i * steps[2]
@@ -463,12 +452,13 @@ def _weight_kernel(shape: Shape, all_taps: int, char: str, by_places: bool) -> S
     steps, within = _steps(shape), [(k.index(0), k.index(length)) for length in shape.counts[1:]]
     if by_places:
         within[0 if shape.counts[1] > 1 else 1] = begin, end
+    (top, bottom), (leftmost, right) = within
     wide = _wide(char)
     for g in k.turns(shape.groups):
         for d in k.turns(shape.counts[0]):
-            for h, high in _runs(k, *within[0], steps[0]):
-                for w, long in _runs(k, *within[1], steps[1]):
-                    again = (d > 0) | (h > within[0][0]) | (w > within[1][0])
+            for h, high in k.blocks(bottom, steps[0], top):
+                for w, long in k.blocks(right, steps[1], leftmost):
+                    again = (d > 0) | (h > top) | (w > leftmost)
                     left = y.moved(g * outs, d, h, w * n)
                     row = d * (shape.step[0] * shape.x[1]) + h * shape.step[1]
                     corner = (row * shape.x[2] + w * shape.step[2]) * n
@@ -508,10 +498,10 @@ def _shared(k: Kernel, length: int, size: int, begin: Value, end: Value) -> Iter
     """Those pieces of a length that have the numbers from `begin` to `end`."""
     whole, rest = divmod(length, size)
     if whole:
-        for block in k.turns(_least(end, whole), begin):
+        for block in k.turns(end.at_most(whole), begin):
             yield block * size, size
     if rest:
-        for _ in k.turns((end > whole).where(k.index(1), 0)):
+        for _ in k.when(end > whole):
             yield whole * size, rest
 
 

@@ -385,8 +385,7 @@ def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
             for v, cell in enumerate(cells):
                 found.store(cell.value, (i + row) * outputs + at + j + v * lanes, count=some)
 
-    for at in k.turns(outputs, 0, width):
-        many = (outputs - at).at_most(width)
+    for at, many in k.blocks(outputs, width):
         short = many.op("urem", many, lanes)
         whole = many - short
         tail = (short > 0).where(k.index(1), 0)
@@ -481,5 +480,5 @@ def _columns(
         for i in k.turns(within[1].at_most(whole), within[0]):
             yield i * wide, wide
     if left:
-        for _ in k.turns((within[1] > whole).where(k.index(1), 0)):
+        for _ in k.when(within[1] > whole):
             yield whole * wide, left

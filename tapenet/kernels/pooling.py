@@ -237,10 +237,10 @@ def _spread(shape: Shape, rows: bool, char: str) -> Shared:
         for line in lines if wide < width else ():
             for j in range(shape.kernel[1]):
                 move(k, None, line.part(h * shape.stride[1] + j, wide).shaped(1), (width - wide) * shape.inner)
-        for _ in k.turns(last.where(k.index(1), 0)) if high < height else ():
+        for _ in k.when(last) if high < height else ():
             for line in lines:
                 move(k, None, line.part(high).shaped(1), (height - high) * width * shape.inner)
-        for _ in k.turns((last & behind).where(k.index(1), 0)) if deep < depth else ():
+        for _ in k.when(last & behind) if deep < depth else ():
             move(k, None, found.part(a, deep).shaped(1), (depth - deep) * height * width * shape.inner)
 
     _everywhere(k, shape, rows, turn, left_over if shape.fills else None)
@@ -264,7 +264,7 @@ def _spread_at(
                 put(i, b, where.load(*at, b).eq(i))
         return
     for i, (_, inside) in enumerate(places):  # one by one: of places that may be equal LLVM makes no vectors
-        for _ in range(1) if inside is None else k.turns(inside.where(k.index(1), 0)):
+        for _ in range(1) if inside is None else k.when(inside):
             for b in _each(k, shape):
                 put(i, b, where.load(*at, b).eq(i))
 

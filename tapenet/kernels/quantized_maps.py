@@ -158,10 +158,10 @@ class _Part:
         value = self.floats(total) * factor + shift
         if more is not None:
             value = value + self.floats(more) * self.number(self.s.share, factor)
-        for limit, compare in ((self.m.low, "ogt"), (self.m.high, "olt")):
-            if limit is not None:
-                bound = self.number(limit, value)
-                value = bound.compare(compare, value).where(bound, value)
+        if self.m.low is not None:
+            value = value.at_least(self.number(self.m.low, value))
+        if self.m.high is not None:
+            value = value.at_most(self.number(self.m.high, value))
         return value
 
     def rounded(self, value: Value) -> Value:

@@ -272,8 +272,8 @@ def _blocks(
     first_row, last_row = begin.op("udiv", begin, row_of), over.op("udiv", over, row_of)
     whole = k.index(shape.height // 2)
     for lowest, highest, high in (
-        (first_row, (last_row < whole).where(last_row, whole), 2),
-        ((first_row > whole).where(first_row, whole), last_row, 1),
+        (first_row, last_row.at_most(whole), 2),
+        (first_row.at_least(whole), last_row, 1),
     ):
         if high == 1 and shape.height % 2 == 0:
             continue
@@ -281,7 +281,7 @@ def _blocks(
             done = 0
             for first, count, size, wide in steps:
                 start, stop = begin - row * row_of - done, end - row * row_of - done
-                for block in k.turns((stop < count).where(stop, count), (start > 0).where(start, 0)):
+                for block in k.turns(stop.at_most(count), start.at_least(0)):
                     yield row, block * size + first, size, (high, wide)
                 done += count
 
@@ -357,7 +357,7 @@ def _transform(rest: int, flipped: bool, by_outs: bool, char: str) -> Shared:
     length = outs if by_outs else channels
     whole = length.op("udiv", length, k.lanes)
     if by_outs:
-        for block in k.turns((end < whole).where(end, whole), begin):
+        for block in k.turns(end.at_most(whole), begin):
             for c in k.turns(channels):
                 some(block * k.lanes, c, k.lanes)
         for block in k.turns(end, whole) if rest else ():
@@ -468,9 +468,8 @@ def _convolve(shape: Shape, rows: int, odd: bool, far: bool, char: str, turned: 
                 lengths = outs.name, columns, channels.name
                 gemm.write(k, lengths, [left, right, out], k.dtype, False, rows=tiles, far=far)
                 continue
-            for first in k.turns(channels, 0, DEEP):
-                below = channels - first
-                lengths = outs.name, columns, (below < DEEP).where(below, DEEP).name
+            for first, some in k.blocks(channels, DEEP):
+                lengths = outs.name, columns, some.name
                 left = gemm.Matrix(matrix.at(first * outs), 1, outs.name)
                 right = gemm.Matrix(m.at(q + 1, first), columns, 1)
                 gemm.write(k, lengths, [left, right, out], k.dtype, (first > 0).name, rows=tiles, far=far)
@@ -542,7 +541,7 @@ def _weight_grad(shape: Shape, char: str, by_lines: bool) -> Shared:
         every = first_line.eq(0) & last_line.eq(4)
         for some in (range(4), *((i,) for i in range(4))):
             there = every if len(some) == 4 else (first_line <= some[0]) & (last_line > some[0]) & ~every
-            for _ in k.turns(there.where(k.index(1), 0)):
+            for _ in k.when(there):
                 yield some
 
     if _narrow(shape, k.dtype):
@@ -590,8 +589,7 @@ def _some_rows(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tu
     """The bands of a part of the range: the first row of tiles, and how many there are."""
     done = 0
     for first, count, size in _bands(shape):
-        upto, start = k.index(done + count), k.index(done)
-        for band in k.turns((end < upto).where(end, upto), (begin > start).where(begin, start)):
+        for band in k.turns(end.at_most(done + count), begin.at_least(done)):
             yield (band - done) * size + first, size
         done += count
 
@@ -617,24 +615,23 @@ def _row_inputs(
     several, rows, half = _image(shape)
     image = images.shaped(several, rows, 2, half)
     (height, width), (above, before) = shape.inputs, shape.befores
-    for first in k.turns(channels, 0, several):
-        rest = k.index(0) + channels - first
-        last = first + (rest < several).where(rest, several)
-        for c in k.turns(last, first):
+    for first, count in k.blocks(channels, several):
+        for c in k.turns(count):
             for line in k.turns(2 * size + 2):
                 place = row * 2 + line - above
-                seen = _seen(x.part(c, place), border, (place.compare("ult", height), None)).shaped(1)
-                planes(k, seen, image.part(c - first, line), (width, -before, 2, shape.columns + 1), n)
-        for c in k.turns(last, first):
+                seen = _seen(x.part(first + c, place), border, (place.compare("ult", height), None)).shaped(1)
+                planes(k, seen, image.part(c, line), (width, -before, 2, shape.columns + 1), n)
+        for c in k.turns(count):
             for r in k.turns(size):
-                corner, cells = image.moved(c - first, r * 2).near(), v.moved(0, c, r * (shape.columns * n)).near()
-                for at, count in k.vectors(0, shape.columns * n):
+                corner = image.moved(c, r * 2).near()
+                cells = v.moved(0, first + c, r * (shape.columns * n)).near()
+                for at, some in k.vectors(0, shape.columns * n):
                     tile = [
                         [corner.load(0, i, j % 2, j // 2 * n + at, lanes=k.lanes) for j in range(4)] for i in range(4)
                     ]
                     for i, values in zip(lines, both(B, tile, lines), strict=True):
                         for j, value in enumerate(values):
-                            cells.store(value, 4 * i + j, 0, at, count=count)
+                            cells.store(value, 4 * i + j, 0, at, count=some)
 
 
 def _pairs(k: Kernel, shape: Shape) -> Iterator[tuple[int, int | None, int | None]]:
@@ -662,8 +659,7 @@ def _row_outputs(
                     line.append(k.interleaved(even_places + number, odd + number, n))
             for i, results in enumerate(lines):
                 place = (row + r) * 2 + i
-                last = k.index(1) if shape.height % 2 == 0 else (place < shape.height).where(k.index(1), 0)
-                for _there in k.turns(last):
+                for _ in k.when(place < shape.height) if shape.height % 2 else range(1):
                     for value, (at, _, some) in zip(results, _pairs(k, shape), strict=True):
                         out.store(value, o, place, 2 * at, count=some)
 

@@ -325,10 +325,15 @@ class Kernel(Code):
         self.line(f"  br i1 {more}, label %{head}, label %{end}")
         self.begin(end)
 
-    def blocks(self, count: Value, size: int) -> Iterator[tuple[Value, Value]]:
-        """A loop over `count` in blocks: where each begins, and how many there are in it."""
-        for start in self.turns(count, step=size):
-            yield start, (count - start).at_most(size)
+    def blocks(self, count: Index, size: int, start: Index = 0) -> Iterator[tuple[Value, Value]]:
+        """A loop from `start` up to `count` in blocks: where each begins, and how many there are in it."""
+        end = self.index(count) if isinstance(count, int) else count
+        for at in self.turns(end, start, size):
+            yield at, (end - at).at_most(size)
+
+    def when(self, condition: Value) -> Iterator[Value]:
+        """The body of the `for` over it runs where a condition holds."""
+        return self.turns(condition.where(self.index(1), 0))
 
     def sums(self, many: int, count: Value, terms: Terms) -> list[Value]:
         """So many sums over i below `count`; `terms` gives what each takes in at i."""
