@@ -25,10 +25,10 @@ from tapenet.typing import Shape
 FULL, ROW, COLUMN, SEGMENT, SINGLE = "full", "row", "column", "segment", "single"
 #: A value is computed again in a later pass over its row, rather than kept, if that costs no more than this.
 CHEAP = 3
-#: Numbers of a run for which rows that have several runs, with those of other rows between, are taken side by side, and numbers
-#: in all from which they are. Batch norm of 64 x 512 x 2 x 2 takes 0.11 of the time so, with gradients 0.13, of 64 x 512 x 4 x
+#: Lengths of a run for which rows that have several runs, with those of other rows between, are taken side by side, and how
+#: many numbers there are then at least. Batch norm of 64 x 512 x 2 x 2 takes 0.11 of the time so, with gradients 0.13, of 64 x 512 x 4 x
 #: 4 takes 0.3 and 0.6; of 64 x 16 x 4 x 4 it would take 2.9 and 2.3.
-FEW, MANY = (2, 4, 8, 16), 1 << 15
+PARTS, LEAST = (2, 4, 8, 16), 1 << 15
 #: Axes of the domain: of those that are longer than one.
 Axes = frozenset[int]
 
@@ -216,7 +216,7 @@ class Rows:
             self.segments, self.run = self.run[:most], self.run[most:]
             if not self.segments and self.outer is None:
                 self.tiles = self._tiled()
-        elif pattern == "ARA" and self.size >= MANY and math.prod(self.lengths(rest[1])) in FEW:
+        elif pattern == "ARA" and self.size >= LEAST and math.prod(self.lengths(rest[1])) in PARTS:
             self.across, self.parts = True, math.prod(self.lengths(rest[1]))
             self.segments, self.run = first, [*rest[0], *rest[1]]
         elif pattern == "ARA":

@@ -351,7 +351,7 @@ def test_rows_longer_than_a_block(shape: tuple[int, ...], name: str, order: tupl
 def test_parts_of_few_numbers_are_taken_side_by_side(
     shape: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(row_programs, "MANY", 1)
+    monkeypatch.setattr(row_programs, "LEAST", 1)
 
     def normalised(x: Any, w: Any) -> Any:
         mean = np.mean(x, axis=(0, 2), keepdims=True)
@@ -367,7 +367,7 @@ def test_parts_of_few_numbers_are_taken_side_by_side(
 @pytest.mark.parametrize("dtype", ["f", "d"])
 def test_results_of_rows_in_parts(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where parts lie along an axis in front of that of rows; and beside a result with a number for each place of a part."""
-    monkeypatch.setattr(row_programs, "MANY", 1)
+    monkeypatch.setattr(row_programs, "LEAST", 1)
 
     def centred(x: Any, w: Any) -> Any:
         mean = np.mean(x, axis=(0, 2), keepdims=True)

@@ -117,7 +117,8 @@ class _Chains:
 
     def _call(self, i: Instruction) -> _Cut | None:
         op, specs, images = i.params["op"], i.params["specs"], launches.images(i)
-        if i.stays or not (images or op.module.startswith(_POOLING)):  # as a convolution of one image
+        # A convolution of a single image has no batch that could be cut.
+        if i.stays or not (images or op.module.startswith(_POOLING)):
             return None
         args = [a in images if images else self._batched(a, 3) for a in i.args]
         if not images and not all(args):
