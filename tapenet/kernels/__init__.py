@@ -104,25 +104,34 @@ def switched(to: bool) -> Iterator[None]:
 
 
 class _Offers(threading.local):
-    """The places of results that a compiled program offers to the op it calls."""
+    """The places of results that a compiled program offers to the op it calls, and which results it asks for."""
 
     places: Sequence[Array] = ()
+    asked: Sequence[bool] = ()
 
 
 _offers = _Offers()
 
 
 @contextlib.contextmanager
-def offering(places: Sequence[Array]) -> Iterator[None]:
+def offering(places: Sequence[Array], asked: Sequence[bool] = ()) -> Iterator[None]:
     """Inside, `empty` gives these arrays where one fits, so that a result is computed where it belongs.
 
-    They must not share memory with what the op reads.
+    Args:
+        places: arrays that share no memory with what the op reads.
+        asked: whether anybody asks for each of the op's results; by default for all.
     """
-    before, _offers.places = _offers.places, places
+    before = _offers.places, _offers.asked
+    _offers.places, _offers.asked = places, asked
     try:
         yield
     finally:
-        _offers.places = before
+        _offers.places, _offers.asked = before
+
+
+def asks(first: int) -> bool:
+    """Whether anybody asks for a result of the op from this one on."""
+    return not _offers.asked or any(_offers.asked[first:])
 
 
 def empty(shape: Shape, dtype: DTypeLike, axes: Shape | None = None) -> Array:

@@ -260,3 +260,33 @@ def test_a_compiled_step_computes_where_the_program_keeps_it(layer: Any, monkeyp
     assert all(asked)
     for p, q in zip(*(net.parameters() for net in nets), strict=True):
         np.testing.assert_allclose(p.data, q.data, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("largest", [800_000, 0])
+def test_what_gradients_need_is_not_written_where_nobody_asks(
+    layer: Any, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results are those of eager mode, to the last digit, whether the kernel multiplies the inputs or BLAS does."""
+    steps, batch, inputs, units = 40, 8, 24, 40
+    monkeypatch.setattr(KERNELS, "LARGEST", largest)
+    plans: list[Any] = []
+    record = launches.record
+
+    def noted(*args: Any) -> Any:
+        plans.append(record(*args))
+        return plans[-1]
+
+    monkeypatch.setattr(launches, "record", noted)
+    net = layer(inputs, units, rng=np.random.default_rng(0)).eval()
+    compiled = tn.compile(net, backend="native")
+    x = R.normal(size=(steps, batch, inputs)).astype("f")
+    with tn.no_grad():
+        for _ in range(3):
+            found, states = compiled(x)
+            expected, last = net(x)
+            for one, other in zip([found, *states], [expected, *last], strict=True):
+                np.testing.assert_array_equal(one.data, other.data)
+    (plan,) = plans
+    gates = 4 * steps * batch * GATES[layer.__name__.lower()] * units
+    assert plan.room < gates or not largest

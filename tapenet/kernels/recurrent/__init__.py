@@ -64,7 +64,7 @@ def multiplies_inputs(x: Array, w_ih: Array, w_hh: Array) -> bool:
 
 def forward(
     kind: str, x: Array | None, w_ih: Array, w_hh: Array, bias: Array, gates: Array, states: Array,
-    others: Sequence[Array], out: Array, turns: Turns,
+    others: Sequence[Array], out: Array, turns: Turns, keeps: bool,
 ) -> None:  # fmt: skip
     """All turns.
 
@@ -80,9 +80,10 @@ def forward(
         others: of an LSTM the cells, like the states, and their tanh (time, batch, units), written; of a GRU the recurrent
             share of the third gate, written.
         out: (time, batch, units), written: the states after each turn.
+        keeps: whether what the gradient needs is written: `gates`, and the last of `others`.
     """
     count = w_hh.shape[0] // states.shape[2]
-    layer = Layer(kind, states.shape[2], 0 if x is None else x.shape[2], states.dtype.char)
+    layer = Layer(kind, states.shape[2], 0 if x is None else x.shape[2], states.dtype.char, keeps=keeps)
     run = forwards.code(layer)
     w_hh = _packed(w_hh, count)
     w_ih = w_hh if x is None else _packed(w_ih, count)

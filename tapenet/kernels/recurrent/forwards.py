@@ -51,12 +51,13 @@ def code(layer: Layer) -> Shared:
                     sums = [room.load(row - first, i, v * k.lanes, lanes=k.lanes) for i in range(len(_sums(layer)))]
                     if kind == "lstm":
                         cells, tanh_cells = others
-                        c = turn.before(cells), turn.after(cells), turn.now(tanh_cells)
-                        _lstm(at, sums, places, *c, after, result)
+                        left = [*places, turn.now(tanh_cells)] if layer.keeps else []
+                        _lstm(at, sums, left, turn.before(cells), turn.after(cells), after, result)
                     elif kind == "gru":
                         if not inputs:
                             sums.insert(2, at.load(places[2]))
-                        _gru(at, sums, places, turn.now(others[0]), before, after, result)
+                        left = [*places, turn.now(others[0])] if layer.keeps else []
+                        _gru(at, sums, left, before, after, result)
                     else:
                         _rnn(at, kind, sums[0], after, result)
     return k.shared()
@@ -117,26 +118,24 @@ class _Tile:
 # -- gates -------------------------------------------------------------------------------------------------------
 
 
-def _lstm(
-    at: Spot, sums: list[Value], gates: list[Array], c_before: Array, c: Array, tanh_c: Array, h: Array, out: Array
-) -> None:
+# `left`: where that is written which the gradient needs beside the states; nothing if nobody asks for it.
+
+
+def _lstm(at: Spot, sums: list[Value], left: list[Array], c_before: Array, c: Array, h: Array, out: Array) -> None:
     i, f, n, o = (call("tanh" if s == 2 else "sigmoid", value) for s, value in enumerate(sums))
-    for value, place in zip((i, f, n, o), gates, strict=True):
-        at.store(value, place)
     cell = f * at.load(c_before) + i * n
     tanh = call("tanh", cell)
     at.store(cell, c)
-    at.store(tanh, tanh_c)
+    for value, place in zip((i, f, n, o, tanh), left, strict=False):
+        at.store(value, place)
     at.store(o * tanh, h, out)
 
 
-def _gru(
-    at: Spot, sums: list[Value], gates: list[Array], recurrent: Array, h_before: Array, h: Array, out: Array
-) -> None:
+def _gru(at: Spot, sums: list[Value], left: list[Array], h_before: Array, h: Array, out: Array) -> None:
     by_r, by_z, by_inputs, by_states = sums
     r, z = call("sigmoid", by_r), call("sigmoid", by_z)
     n = call("tanh", by_inputs + r * by_states)
-    for value, place in zip((r, z, n, by_states), (*gates, recurrent), strict=True):
+    for value, place in zip((r, z, n, by_states), left, strict=False):
         at.store(value, place)
     at.store(n + z * (at.load(h_before) - n), h, out)
 

@@ -23,6 +23,7 @@ class Layer(NamedTuple):
         inputs: of the layer, if the code multiplies them or by their weights, else 0.
         char: of the dtype.
         seen: going backwards, whether there is a gradient by the outputs.
+        keeps: going forwards, whether what the gradient needs beside the states is written.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Layer(NamedTuple):
     inputs: int
     char: str
     seen: bool = True
+    keeps: bool = True
 
     @property
     def gates(self) -> int:

@@ -97,8 +97,9 @@ def record(instruction: Instruction, args: Sequence[Value], layouts: Layouts) ->
             results.append(array)
         given = {a.name: filled(params["template"][a.name], arrays) for a in op.arguments}
         options = {a.name: given.pop(a.name) for a in op.arguments if a.keyword_only}
+        asked = [spec is not None for spec in params["specs"]]
         try:
-            with kernels.offering(results), np.errstate(all="ignore"):  # what NumPy computes is of no meaning
+            with kernels.offering(results, asked), np.errstate(all="ignore"):  # what NumPy computes is of no meaning
                 answer = op.checked()(*given.values(), **options)
         except Exception:  # of any kind: NumPy may not write
             return None

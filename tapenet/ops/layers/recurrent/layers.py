@@ -178,15 +178,19 @@ def _run_native(
     shape = *x.shape[:2], units
     out = turns.room(*shape, dtype=dtype)
     others = [*map(turns.history, initial)]
+    keeps = count > 1 and kernels.asks(1 + len(initial))
+    none = kernels.empty((0, *shape), dtype)
     if count > 1:
-        others.append(turns.room(*shape, dtype=dtype))
+        others.append(turns.room(*shape, dtype=dtype) if keeps else none)
     own = kernel.multiplies_inputs(x, w_ih, w_hh)
     if own:
-        gates = turns.room(count if count > 1 else 0, *shape, dtype=dtype)
+        gates = turns.room(count, *shape, dtype=dtype) if keeps else none
     else:
         gates = products.project(x, w_ih, biases(kind, b_ih, b_hh)[0], count)
     sums = kernel.biases(kind, units, b_ih, b_hh, dtype)
-    kernel.forward(kind, x if own else None, w_ih, w_hh, sums, gates, others[0], others[1:], out, _rows(kernel, turns))
+    kernel.forward(
+        kind, x if own else None, w_ih, w_hh, sums, gates, others[0], others[1:], out, _rows(kernel, turns), keeps
+    )
     ends = [turns.restored(turns.last(s), 0) for s in others[: len(initial)]]
     return turns.restored(out, 1), *ends, *([gates] if count > 1 else []), *others
 
