@@ -26,8 +26,8 @@ FULL, ROW, COLUMN, SEGMENT, SINGLE = "full", "row", "column", "segment", "single
 #: A value is computed again in a later pass over its row, rather than kept, if that costs no more than this.
 CHEAP = 3
 #: Lengths of a run for which rows that have several runs, with those of other rows between, are taken side by side, and how
-#: many numbers there are then at least. Batch norm of 64 x 512 x 2 x 2 takes 0.11 of the time so, with gradients 0.13, of 64 x 512 x 4 x
-#: 4 takes 0.3 and 0.6; of 64 x 16 x 4 x 4 it would take 2.9 and 2.3.
+#: many numbers there are then at least. Batch norm of 64 x 512 x 2 x 2 takes 0.11 of the time so, with gradients 0.13,
+#: of 64 x 512 x 4 x 4 0.3 and 0.6; of 64 x 16 x 4 x 4 it would take 2.9 and 2.3.
 PARTS, LEAST = (2, 4, 8, 16), 1 << 15
 #: Axes of the domain: of those that are longer than one.
 Axes = frozenset[int]

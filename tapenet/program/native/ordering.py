@@ -20,7 +20,8 @@ from tapenet.program.native.writer import Family
 from tapenet.typing import DType
 
 _INDEX = np.dtype(np.int64)
-#: Numbers of a row from which NumPy's function finds its extreme, and rows from which those whose numbers lie apart go together.
+#: Numbers of a row from which NumPy's function finds its extreme, and rows from which those whose numbers lie apart go
+#: together.
 _LONG, _TOGETHER = 32, 16
 
 

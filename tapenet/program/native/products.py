@@ -116,8 +116,8 @@ def _matrix_forwards(
     """The product by a matrix whose rows or columns lie in reverse, as one by the matrix in the order of memory: in its place
     the smaller factor is turned round, or the result, or both. `at` is the matrix's position among the arguments. None where
     BLAS cannot read the matrix in that order either, or where the smaller factor and the result have more than half as many
-    elements. So 256 x 256 (1,024 x 1,024) numbers take 0.9 to 1.1 of the time of dense ones; read in reverse, or copied, they take
-    1.2 to 3.4 (1.3 to 5.6)."""
+    elements. So 256 x 256 (1,024 x 1,024) numbers take 0.9 to 1.1 of the time of dense ones; read in reverse, or copied,
+    they take 1.2 to 3.4 (1.3 to 5.6)."""
     (result,) = instruction.results
     whole, other = args[at], args[1 - at]
     steps = layouts[whole].strides
