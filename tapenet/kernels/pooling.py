@@ -90,7 +90,7 @@ class Shape(NamedTuple):
 def largest(x: np.ndarray, best: np.ndarray, where: np.ndarray, shape: Shape) -> None:
     """`best` and its place in the window (uint8); of equals the first, and nan is larger than all."""
     if lanes := _lanes(shape, x.itemsize):
-        run = _largest_of_several(shape, x.dtype.char)
+        run = _of_several(shape, False, x.dtype.char)
         run(shape.outer // lanes, _cost(shape), x, best, where, *_rooms(shape, lanes, x.itemsize))
         return
     rows = _by_rows(shape)
@@ -101,7 +101,7 @@ def spread(found: np.ndarray, y: np.ndarray, where: np.ndarray, shape: Shape) ->
     """Add y to `found` at `where` in its window; write it where windows are apart, with zeros in the rest of the window. Unless
     the shape `fills`, `found` begins with zeros where there is no window, windows overlap or reach beyond the input."""
     if lanes := _lanes(shape, y.itemsize):
-        run = _spread_of_several(shape, y.dtype.char)
+        run = _of_several(shape, True, y.dtype.char)
         run(shape.outer // lanes, _cost(shape), found, y, where, *_rooms(shape, lanes, y.itemsize))
         return
     rows = _by_rows(shape) and shape.apart
@@ -198,30 +198,6 @@ def _largest_at(
 
 
 @factory(128)
-def _largest_of_several(shape: Shape, char: str) -> Shared:
-    """As many maps at once as a vector has lanes, which are brought to be innermost and back; the range is of these."""
-    k = Kernel("largest_of_several", char)
-    x, best, where = _arrays(k, shape)
-    maps, most = k.scratch(*shape.x, k.lanes), k.scratch(*shape.out, k.lanes)
-    places = k.scratch(*shape.out, k.lanes, dtype=np.uint8)
-    begin, end = k.range()
-    several, number = shape._replace(inner=k.lanes), math.prod(shape.out)
-    for i in k.turns(end, begin):
-        first = i * k.lanes
-        turned(k, x.part(first), maps, k.lanes, math.prod(shape.x))
-        for d in k.turns(shape.out[0]):
-            for h in k.turns(shape.out[1]):
-                for w in k.turns(shape.out[2]):
-                    _largest_at(k, several, maps, most, places, (d, h, w), True)
-        turned(k, most, best.part(first), number, k.lanes)
-        seen, to = places.shaped(number, k.lanes), where.part(first).shaped(k.lanes, number)
-        for lane in k.turns(k.lanes):
-            for o in k.turns(number):
-                to.store(seen.load(o, lane), lane, o)
-    return k.shared()
-
-
-@factory(128)
 def _spread(shape: Shape, rows: bool, char: str) -> Shared:
     k = Kernel("spread", char)
     found, y, where = _arrays(k, shape)
@@ -270,27 +246,42 @@ def _spread_at(
 
 
 @factory(128)
-def _spread_of_several(shape: Shape, char: str) -> Shared:
-    """As many maps at once as a vector has lanes, as in `_largest_of_several`."""
-    k = Kernel("spread_of_several", char)
-    found, y, where = _arrays(k, shape)
-    maps, given = k.scratch(*shape.x, k.lanes), k.scratch(*shape.out, k.lanes)
+def _of_several(shape: Shape, back: bool, char: str) -> Shared:
+    """`_largest`, or with `back` `_spread`, of as many maps at once as a vector has lanes; the range is of these. They are
+    copied so that the maps are innermost, and the result is copied back."""
+    k = Kernel("spread_of_several" if back else "largest_of_several", char)
+    x, y, where = _arrays(k, shape)
+    maps, numbers = k.scratch(*shape.x, k.lanes), k.scratch(*shape.out, k.lanes)
     places = k.scratch(*shape.out, k.lanes, dtype=np.uint8)
     begin, end = k.range()
-    several, number = shape._replace(inner=k.lanes), math.prod(shape.out)
+    several, size, windows = shape._replace(inner=k.lanes), math.prod(shape.x), math.prod(shape.out)
+
+    def copy_places(first: Value) -> None:
+        own, together = where.part(first).shaped(k.lanes, windows), places.shaped(windows, k.lanes)
+        for lane in k.turns(k.lanes):
+            for o in k.turns(windows):
+                if back:
+                    together.store(own.load(lane, o), o, lane)
+                else:
+                    own.store(together.load(o, lane), lane, o)
+
     for i in k.turns(end, begin):
         first = i * k.lanes
-        turned(k, y.part(first), given, k.lanes, number)
-        seen, to = where.part(first).shaped(k.lanes, number), places.shaped(number, k.lanes)
-        for lane in k.turns(k.lanes):
-            for o in k.turns(number):
-                to.store(seen.load(lane, o), o, lane)
-        move(k, None, maps.shaped(1), math.prod(shape.x) * k.lanes)
+        if back:
+            turned(k, y.part(first), numbers, k.lanes, windows)
+            copy_places(first)
+            move(k, None, maps.shaped(1), size * k.lanes)
+        else:
+            turned(k, x.part(first), maps, k.lanes, size)
         for d in k.turns(shape.out[0]):
             for h in k.turns(shape.out[1]):
                 for w in k.turns(shape.out[2]):
-                    _spread_at(k, several, maps, given, places, (d, h, w), True)
-        turned(k, maps, found.part(first), math.prod(shape.x), k.lanes)
+                    (_spread_at if back else _largest_at)(k, several, maps, numbers, places, (d, h, w), True)
+        if back:
+            turned(k, maps, x.part(first), size, k.lanes)
+        else:
+            turned(k, numbers, y.part(first), windows, k.lanes)
+            copy_places(first)
     return k.shared()
 
 

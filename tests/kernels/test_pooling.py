@@ -81,9 +81,8 @@ def test_several_small_maps_at_once(
     maps: tuple[int, ...], size: tuple[int, ...], options: Any, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     calls = []
-    for name in ("_largest_of_several", "_spread_of_several"):
-        made = getattr(pooling, name)
-        monkeypatch.setattr(pooling, name, lambda *args, made=made: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
+    made = pooling._of_several
+    monkeypatch.setattr(pooling, "_of_several", lambda *args: calls.append(args) or made(*args))  # type: ignore[func-returns-value]
     x = R.integers(0, 12, (*maps, *size)).astype(dtype)
     x[..., 1, 1] = np.nan
     windows, found = windows_of(x.shape, 2, *options), []
