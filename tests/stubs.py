@@ -40,6 +40,8 @@ Function: TypeAlias = Op | Derived
 _HIDDEN_TOO = ("tapenet.compat.torch_dtypes", "tapenet.ops.namespace_info")
 #: Flags that ask for more results, or fewer.
 _FLAG = re.compile("return_.*|returned|retstep|compute_uv|full|cov")
+#: The first line of each stub.
+_MADE = "# Made by `python -m tests.stubs`."
 _EMPTY: Any = inspect.Parameter.empty
 #: What an option takes that does not say it.
 _BY_NAME = {
@@ -73,6 +75,9 @@ def path(space: str) -> Path:
 
 def stub(space: str) -> str:
     """Its text."""
+    first = next(other for other in SPACES if homes(other) == homes(space))
+    if first != space:  # SciPy's name of the same functions
+        return f"{_MADE}\nfrom {first} import *\n"
     made = _Stub(space)
     text = "\n\n".join(made.definitions)
     own = {*_names(text)} - {*homes(space)} | ({"Tensor"} if re.search(r"\bTensor\b", text) else set())
@@ -82,7 +87,7 @@ def stub(space: str) -> str:
             "import builtins"
         }
         text = re.sub("(?m)^def .*", lambda line: re.sub(r"(?<!\.)\b(bool|float|int)\b", r"builtins.\1", line[0]), text)
-    lines = ["# Made by `python -m tests.stubs`.", *sorted(needed | made.imports), ""]
+    lines = [_MADE, *sorted(needed | made.imports), ""]
     if space == "tapenet":
         listed = [f'    "{name}",' for name in sorted(homes(space))]  # line by line, so that branches merge
         lines += ["__version__: str", "__array_api_version__: str", "__all__ = [", *listed, "]", ""]
