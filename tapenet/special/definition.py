@@ -21,11 +21,12 @@ Rule = Callable[..., object]
 
 @functools.cache
 def scipys(name: str) -> np.ufunc:
-    """A ufunc of SciPy's, which it wraps where it follows the array API standard."""
+    """A function of SciPy's; of ufuncs, which it wraps where it follows the array API standard, the ufunc."""
     import scipy.special
 
     found = getattr(scipy.special, name)
-    return cast("np.ufunc", getattr(found, "__wrapped__", found))
+    wrapped = getattr(found, "__wrapped__", None)
+    return cast("np.ufunc", wrapped if isinstance(wrapped, np.ufunc) else found)
 
 
 #: Why there is no derivative by a whole number.

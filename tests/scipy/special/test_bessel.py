@@ -99,3 +99,18 @@ def test_floats_of_32_bits() -> None:
     expected = tn.grad(total, (0, 1))(V, Z)
     np.testing.assert_allclose(v.grad.numpy(), expected[0].numpy(), rtol=1e-4)
     np.testing.assert_allclose(z.grad.numpy(), expected[1].numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["spherical_jn", "spherical_yn", "spherical_in", "spherical_kn"])
+def test_spherical_functions_of_negative_numbers(name: str) -> None:
+    """SciPy has them by reflection, which is in functions around its ufuncs."""
+    import scipy.special
+
+    ours, theirs = getattr(tn.special, name), getattr(scipy.special, name)
+    n, z = np.arange(5)[:, None], np.array([-30.0, -3.0, -0.5, 0.5, 4.0])
+    np.testing.assert_array_equal(ours(n, z), theirs(n, z))
+    np.testing.assert_array_equal(ours(n, z, True), theirs(n, z, True))
+    np.testing.assert_allclose(tn.compile(ours)(n, z), theirs(n, z), rtol=1e-12)
+    np.testing.assert_allclose(
+        tn.grad(lambda z: ours(n, z).sum())(z).numpy(), theirs(n, z, True).sum(axis=0), rtol=1e-10
+    )
