@@ -175,7 +175,7 @@ def _panelled(
 
 def wide() -> bool:
     """Whether registers are wide enough for kernels to be quicker than BLAS."""
-    return registers().bytes == 64
+    return registers().wide
 
 
 def _rows(x: np.ndarray, weight: np.ndarray, turned: bool, bias: np.ndarray | None = None) -> np.ndarray:
@@ -335,7 +335,7 @@ def _streamed(n: int, left_over: int, wide: int, char: str) -> Shared:
 
         for j in k.turns(whole, 0, lanes):
             step(j)
-        for _ in k.turns(tail) if rest else ():
+        for _ in k.when(tail) if rest else ():
             step(whole, rest)
 
     for i in k.turns(end, begin):
@@ -343,19 +343,18 @@ def _streamed(n: int, left_over: int, wide: int, char: str) -> Shared:
         many = outputs - start
         last = many <= block
         whole = last.where(many - rest, block)
-        tail = last.where(k.index(1), k.index(0))
         for r in k.turns(n):
             for j in k.turns(block, 0, lanes):
                 sums.store(k.number(0.0, lanes), r, j)
         deep = inputs - inputs.op("urem", inputs, STREAMS)
         for first in k.turns(deep, 0, STREAMS):
-            add(first, STREAMS, start, whole, tail)
+            add(first, STREAMS, start, whole, last)
         for first in k.turns(inputs, deep):
-            add(first, 1, start, whole, tail)
+            add(first, 1, start, whole, last)
         for r in k.turns(n):
             for j in k.turns(whole, 0, lanes):
                 out.store(sums.load(r, j, lanes=lanes), r * outputs + start + j)
-            for _ in k.turns(tail) if rest else ():
+            for _ in k.when(last) if rest else ():
                 out.store(sums.load(r, whole, lanes=lanes), r * outputs + start + whole, count=rest)
     return k.shared()
 
@@ -388,11 +387,11 @@ def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
     for at, many in k.blocks(outputs, width):
         short = many.op("urem", many, lanes)
         whole = many - short
-        tail = (short > 0).where(k.index(1), 0)
+        tail = short > 0
         for r in k.turns(n):
             for j in k.turns(whole, 0, lanes):
                 right.store(g.load(r * outputs + at + j, lanes=lanes), r, j)
-            for _ in k.turns(tail) if rest else ():
+            for _ in k.when(tail) if rest else ():
                 right.store(g.load(r * outputs + at + whole, lanes=lanes, count=rest), r, whole)
 
         def rows(i: Value, count: int, at: Value = at, whole: Value = whole, tail: Value = tail) -> None:
@@ -404,7 +403,7 @@ def _outer(n: int, left_over: int, copied: int, char: str) -> Shared:
                 products(i, count, at, j, ACROSS)
             for j in k.turns(whole, tiles, lanes):
                 products(i, count, at, j, 1)
-            for _ in k.turns(tail) if rest else ():
+            for _ in k.when(tail) if rest else ():
                 products(i, count, at, whole, 1, rest)
 
         last = end - (end - begin).op("urem", end - begin, OUTER)

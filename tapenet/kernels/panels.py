@@ -32,9 +32,9 @@ BLOCK = 1 << 19
 LEFT, RESULT = 1 << 19, 1 << 20
 #: Panels that are filled together for so many rows of the result, so that rows of it and of the right operand are written and
 #: read in runs of a kilobyte: of shorter ones processors fetch little ahead. 256 x 64 times (64, 16384) takes 0.8 of the time
-#: so, 96 x 16 times (16, 12544) too; two take 0.95. On wide registers what the next ones are filled with is fetched meanwhile:
-#: 64 x 256 times (256, 4096) takes 0.95 of the time. Of 24 rows it would take 1.15 of the time, but where the right operand has
-#: so few rows that the result is nearly all of the memory: 32 x 2 times (2, 16384) takes 0.72 on a Zen 4.
+#: so, 96 x 16 times (16, 12544) too; two take 0.95. Of 24 rows it would take 1.15 of the time, but where the right operand has
+#: so few rows that the result is nearly all of the memory: 32 x 2 times (2, 16384) takes 0.72 on a Zen 4. On wide registers
+#: what the next ones are filled with is fetched while these are multiplied: 64 x 256 times (256, 4096) takes 0.95 of the time.
 BESIDE, TOGETHER, FLAT = 4, 48, 8
 #: Rows of a panel that is read where it lies while the next one is fetched, and rows of the result that do so at most: of more
 #: the copy pays. It does too where rows lie so many bytes, or a multiple, apart: too few are in the first level cache at once.
@@ -59,7 +59,7 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
     if n < ROWS or k < 2 or c[1] != 1:
         return False
     if k * m * dtype.itemsize > gemm.largest():
-        wide_enough, gradient = registers().bytes == 64, a[1] != 1 and b[1] == 1
+        wide_enough, gradient = registers().wide, a[1] != 1 and b[1] == 1
         small = n * DEPTH * dtype.itemsize <= LEFT and n * m * dtype.itemsize <= RESULT
         if not (wide_enough and gradient and small):
             return False
@@ -67,7 +67,7 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
     if b[1] == 1:
         return m >= wide and (b[0] > 2 * wide or (a[1] != 1 and k > DEPTH))
     # Else BLAS does it, which is as fast with narrower registers.
-    return b[0] == 1 and 4 * m >= wide and registers().bytes == 64
+    return b[0] == 1 and 4 * m >= wide and registers().wide
 
 
 def write(
@@ -109,7 +109,7 @@ def write(
             lengths = n, width, many.name
             now = right._replace(pointer=offset(k, right.pointer, start.name, 1, k.dtype))
             panel = now if lie else gemm.Matrix(pointer, wide, 1)
-            ahead = lie or (number > 1 and registers().bytes == 64)
+            ahead = lie or (number > 1 and registers().wide)
             soon = now._replace(pointer=offset(k, now.pointer, number * wide, 1, k.dtype)) if ahead else None
             matrices, others = [above, panel, out], (number, deep * wide)
             add_to = gemm.Matrix(offset(k, bias, start.name, 1, k.dtype), 0, 1) if bias else None

@@ -7,6 +7,8 @@ with another map, limits) is done before a result is written.
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -153,13 +155,10 @@ def write(
                         d = [[results.load(4 * i + j, tile, o, lanes=lanes) for j in range(4)] for i in range(4)]
                         for i, values in enumerate(both(A, d)):
                             for j, value in enumerate(values):
-                                there = k.index(1)
-                                if i and m.out[0] % 2:
-                                    there = there & (y + i < m.out[0]).where(k.index(1), 0)
-                                if j and m.out[1] % 2:
-                                    there = there & (x_ + j < m.out[1]).where(k.index(1), 0)
+                                there = [y + i < m.out[0]] if i and m.out[0] % 2 else []
+                                there += [x_ + j < m.out[1]] if j and m.out[1] % 2 else []
                                 place = n + first, y + i, x_ + j, o
-                                for _ in k.turns(1 if there.name == "1" else there):
+                                for _ in k.when(functools.reduce(operator.and_, there)) if there else range(1):
                                     channels_last.finish(k, m, value + start, more, out, place, lanes, None)
 
 

@@ -34,7 +34,7 @@ POINTERS = 8
 
 def largest() -> int:
     """Bytes of the right operand at most."""
-    return LARGEST_WIDE if registers().bytes == 64 else LARGEST
+    return LARGEST_WIDE if registers().wide else LARGEST
 
 
 class Matrix(NamedTuple):
@@ -52,7 +52,7 @@ class Matrix(NamedTuple):
 def far(bytes: int) -> bool:
     """Whether left operands of so many bytes, each of which is read once, are fetched ahead: they come from beyond the second
     level cache. With few registers tiles are small, and gain as much as they lose."""
-    return bytes > FAR and registers().bytes == 64
+    return bytes > FAR and registers().wide
 
 
 def fits(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DType) -> bool:
@@ -85,7 +85,7 @@ def write(
     other axis; b and c have dense rows too. `rows` are those of a tile, and of tiles for those that are left over,
     where n is a register. With `beside` the result has so many times the columns, and what the right operand has for
     the next ones lies so many numbers behind. Where the left operand comes from `far`, beyond the second level cache, what
-    later tiles read of it is fetched ahead. So is `soon`, the right operand of the next product, or what that is a copy of."""
+    later tiles read of it is fetched ahead. So is `soon`: the right operand of the next product, or what is copied to be it."""
     n, m, k = lengths
     a, b, c = matrices
     if not isinstance(n, str) and n > 1 and not (b.column == 1 and c.column == 1):
@@ -120,7 +120,10 @@ def _columns(
         left = offset(code, a.pointer, first, a.row, dtype)
         out = offset(code, offset(code, c.pointer, first, c.row, dtype), start, 1, dtype)
         right = offset(code, b.pointer, start, 1, dtype)
-        line = soon and offset(code, soon.pointer, _number(code, first, count, vectors), lanes, dtype)
+        ahead = soon
+        if soon:
+            at = offset(code, soon.pointer, _number(code, first, count, vectors), lanes, dtype)
+            ahead = soon._replace(pointer=at)
 
         def some(index: str | int) -> None:
             columns = offset(code, right, index, beside[1], dtype), offset(code, out, index, width, dtype)
@@ -129,8 +132,8 @@ def _columns(
             if bias is not None:
                 at = offset(code, offset(code, bias.pointer, first, bias.row, dtype), start, bias.column, dtype)
                 more = bias._replace(pointer=offset(code, at, index, width * int(bias.column), dtype))
-            ahead = soon._replace(pointer=offset(code, line, index, width, dtype)) if soon and line else None
-            _tile(code, count, k, width, vectors, lanes, *operands, dtype, add, more, far, ahead)
+            line = ahead and ahead._replace(pointer=offset(code, ahead.pointer, index, width, dtype))
+            _tile(code, count, k, width, vectors, lanes, *operands, dtype, add, more, far, line)
 
         if beside[0] > 1:
             code.loop(beside[0], some)
@@ -214,7 +217,7 @@ def _tile(
         if far:
             _fetch_ahead(code, left, a, index, rows, dtype)
         if soon:
-            copied = soon.row != right[1].row  # before it is read
+            copied = soon.row != right[1].row  # rows of a copy lie closer; it is made from the second level cache
             fetch(code, offset(code, soon.pointer, index, soon.row, dtype), level=2 if copied else 1)
         bs = [
             load_masked(code, offset(code, b, v * lanes, 1, dtype), piece.vector, piece.mask, dtype)

@@ -8,7 +8,7 @@ that LLVM turns it into vector instructions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tapenet.llvm.code import Access, Code, offset
@@ -100,7 +100,7 @@ def nest(
         accesses: what the body reads and writes; it is given them at each element.
         body: see `Body`; or stages.
         accumulators: reductions.
-        order: whether the axes may be put into another order.
+        order: whether the axes may be put into another order, and walked over from their end.
     """
     every = [*accesses, *(a.access for a in accumulators)]
     if order:
@@ -112,13 +112,18 @@ def nest(
 
 
 def _forwards(code: Code, lengths: Sequence[int], accesses: Sequence[Access]) -> list[Access]:
-    """The same accesses, with each axis from its end along which more bytes lie backwards than forwards: memory that is read
-    forwards is fetched ahead. Sums and extremes of 1,024 x 1,024 float32 in reverse take 0.65 to 0.8 of the time so."""
+    """The same accesses, but along an axis where more bytes lie backwards than forwards from its end to its beginning:
+    processors fetch ahead what is read forwards. Sums and extremes of 1,024 x 1,024 float32 in reverse take 0.65 to 0.8 of
+    the time so."""
     for axis, length in enumerate(lengths):
-        ahead = sum(math.copysign(_extent(lengths, a), a.strides[axis]) for a in accesses if a.strides[axis])
-        if ahead < 0:
+        if backwards((_extent(lengths, a), a.strides[axis]) for a in accesses):
             accesses = [a.turned(code, axis, length) for a in accesses]
     return list(accesses)
+
+
+def backwards(arrays: Iterable[tuple[int, int]]) -> bool:
+    """Whether more bytes lie backwards than forwards along an axis, given each array's bytes and its stride there."""
+    return sum(math.copysign(bytes, step) for bytes, step in arrays if step) < 0
 
 
 def _extent(lengths: Sequence[int], access: Access) -> int:

@@ -15,6 +15,11 @@ class Registers(NamedTuple):
     bytes: int
     number: int
 
+    @property
+    def wide(self) -> bool:
+        """Whether they are those of AVX-512."""
+        return self.bytes == 64
+
 
 class Processor(NamedTuple):
     """A processor that code is made for, as LLVM names it."""

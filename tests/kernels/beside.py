@@ -44,6 +44,20 @@ def many_threads(patch: Any, count: int) -> None:
     patch.setattr("tapenet.llvm.workers._number", count)
 
 
+def plans(patch: Any) -> list[Any]:
+    """The plans that are made from here on of ops whose kernels a program calls by itself; None for those that Python calls."""
+    launches = importlib.import_module("tapenet.program.native.launches")
+    found: list[Any] = []
+    record = launches.record
+
+    def noted(*args: Any) -> Any:
+        found.append(record(*args))
+        return found[-1]
+
+    patch.setattr(launches, "record", noted)
+    return found
+
+
 def batch_last(x: Any) -> Any:
     """The same array with the batch innermost in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)

@@ -17,8 +17,7 @@ from tapenet.llvm import sharing
 from tapenet.llvm.processor import registers
 from tapenet.llvm.recording import Place
 from tapenet.ops.layers.convolution import geometry, kernel_dispatch, spatial
-from tapenet.program.native import launches
-from tests.kernels.beside import agree, batch_last, many_threads
+from tests.kernels.beside import agree, batch_last, many_threads, plans
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
@@ -390,7 +389,7 @@ def test_what_the_next_panels_read_is_fetched(rows: int, level: int, monkeypatch
     out = np.empty((rows, 799), "f")
     linear.panelled(a, b, out)
     agree([out], [a.astype("d") @ b.astype("d")], "f", ERROR)
-    assert levels == ({level} if level == 1 or registers().bytes == 64 else set())
+    assert levels == ({level} if level == 1 or registers().wide else set())
     linear._product.cache_clear()
     linear._panelled.cache_clear()
 
@@ -772,18 +771,11 @@ def test_nothing_moves_at_a_programs_edges(channels: int, monkeypatch: pytest.Mo
     # Large enough to be computed where the program says.
     x = R.normal(size=(channels, 10, 10, 48)).astype("f").transpose(3, 0, 1, 2)
     weight = R.normal(size=(channels, channels, 3, 3)).astype("f")
-    planned: list[Any] = []
-    record = launches.record
-
-    def noted(*args: Any) -> Any:
-        planned.append(record(*args))
-        return planned[-1]
-
-    monkeypatch.setattr(launches, "record", noted)
+    made = plans(monkeypatch)
     step = tn.compile(lambda x, w: tn.conv2d(x, w, padding=1), backend="native")
     step(x, weight)
     found = step(x, weight).data
-    (plan,) = planned
+    (plan,) = made
     read = {place.memory for launch in plan.launches for place in launch.arguments if isinstance(place, Place)}
     assert {("argument", 0), ("result", 0)} <= read
     assert all(size < x.nbytes for size in plan.made) or channels == 4  # direct sums read a border

@@ -266,14 +266,7 @@ def test_a_compiled_step_computes_where_the_program_keeps_it(layer: Any, monkeyp
 def test_what_gradients_need_is_not_written_where_nobody_asks(layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no room for it in the program; the results are those of eager mode, to the last digit."""
     steps, batch, inputs, units = 40, 8, 24, 40
-    plans: list[Any] = []
-    record = launches.record
-
-    def noted(*args: Any) -> Any:
-        plans.append(record(*args))
-        return plans[-1]
-
-    monkeypatch.setattr(launches, "record", noted)
+    plans = beside.plans(monkeypatch)
     net = layer(inputs, units, rng=np.random.default_rng(0)).eval()
     compiled = tn.compile(net, backend="native")
     x = R.normal(size=(steps, batch, inputs)).astype("f")

@@ -35,6 +35,8 @@ def code(layer: Layer) -> Shared:
         end = rows.load(turn.time).at_most(last)
         before, after, result = turn.before(states), turn.after(states), turn.now(out)
         places = [turn.now(found, gate) for gate in range(gates)]
+        # What the gradient needs beside the states, if anybody asks for it.
+        kept = [*places, turn.now(others[-1])] if layer.keeps and others else []
         own = x.moved(turn.time * batch * inputs).shaped(1, inputs)
         tiles = Tiles(k, first, end, len(_sums(layer)) * vectors_of(gates))
         for strip in Strip.of(k, units, vectors_of(gates)):
@@ -50,14 +52,11 @@ def code(layer: Layer) -> Shared:
                     at = Spot(k, row, unit, count)
                     sums = [room.load(row - first, i, v * k.lanes, lanes=k.lanes) for i in range(len(_sums(layer)))]
                     if kind == "lstm":
-                        cells, tanh_cells = others
-                        left = [*places, turn.now(tanh_cells)] if layer.keeps else []
-                        _lstm(at, sums, left, turn.before(cells), turn.after(cells), after, result)
+                        _lstm(at, sums, kept, turn.before(others[0]), turn.after(others[0]), after, result)
                     elif kind == "gru":
                         if not inputs:
                             sums.insert(2, at.load(places[2]))
-                        left = [*places, turn.now(others[0])] if layer.keeps else []
-                        _gru(at, sums, left, before, after, result)
+                        _gru(at, sums, kept, before, after, result)
                     else:
                         _rnn(at, kind, sums[0], after, result)
     return k.shared()
@@ -118,24 +117,21 @@ class _Tile:
 # -- gates -------------------------------------------------------------------------------------------------------
 
 
-# `left`: where that is written which the gradient needs beside the states; nothing if nobody asks for it.
-
-
-def _lstm(at: Spot, sums: list[Value], left: list[Array], c_before: Array, c: Array, h: Array, out: Array) -> None:
+def _lstm(at: Spot, sums: list[Value], kept: list[Array], c_before: Array, c: Array, h: Array, out: Array) -> None:
     i, f, n, o = (call("tanh" if s == 2 else "sigmoid", value) for s, value in enumerate(sums))
     cell = f * at.load(c_before) + i * n
     tanh = call("tanh", cell)
     at.store(cell, c)
-    for value, place in zip((i, f, n, o, tanh), left, strict=False):
+    for value, place in zip((i, f, n, o, tanh), kept, strict=bool(kept)):
         at.store(value, place)
     at.store(o * tanh, h, out)
 
 
-def _gru(at: Spot, sums: list[Value], left: list[Array], h_before: Array, h: Array, out: Array) -> None:
+def _gru(at: Spot, sums: list[Value], kept: list[Array], h_before: Array, h: Array, out: Array) -> None:
     by_r, by_z, by_inputs, by_states = sums
     r, z = call("sigmoid", by_r), call("sigmoid", by_z)
     n = call("tanh", by_inputs + r * by_states)
-    for value, place in zip((r, z, n, by_states), left, strict=False):
+    for value, place in zip((r, z, n, by_states), kept, strict=bool(kept)):
         at.store(value, place)
     at.store(n + z * (at.load(h_before) - n), h, out)
 

@@ -132,7 +132,7 @@ class Strip:
             if within is None:
                 yield strip
             else:
-                for _ in k.turns((within[1] > whole).where(k.index(1), 0)):
+                for _ in k.when(within[1] > whole):
                     yield strip
 
 

@@ -76,10 +76,10 @@ def _packed(columns: int, blocks: int, dense: bool, char: str) -> Shared:
         strip = i.op("udiv", i, blocks)
         block, last = i - strip * blocks, strip.eq(strips)
         if strips:
-            for _ in k.turns(last.where(k.index(0), 1)):
+            for _ in k.when(~last):
                 piece(strip, block, width)
         if rest:
-            for _ in k.turns(last.where(k.index(1), 0)):
+            for _ in k.when(last):
                 piece(strip, block, rest)
     return k.shared()
 

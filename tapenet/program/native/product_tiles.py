@@ -150,7 +150,7 @@ def write_sums(
     apart = Register(item, offset(item, own, (part - 1).name, n * m, code.dtype), "ptr")
     there = part.eq(0)
     out = c._replace(pointer=there.where(Register(item, at[2], "ptr"), apart).name)
-    _tile(item, (n, m, (rest < deep).where(rest, deep).name), [left, right, out], there.name if add else False, packed)
+    _tile(item, (n, m, rest.at_most(deep).name), [left, right, out], there.name if add else False, packed)
     values = [*(f"ptr {x.pointer}" for x in (a, b, c)), f"ptr {sums}", f"i64 {panels.over(code.index(k), count).name}"]
     share(code, name(called(item, vectors=True)), values, count.name)
 

@@ -14,6 +14,7 @@ from tapenet import nn, optim
 from tapenet.ops.layers.convolution import kernel_dispatch
 from tapenet.program.native import launches
 from tapenet.typing import Array
+from tests.kernels import beside
 
 pytest.importorskip("llvmlite")
 X = np.random.default_rng(0).normal(size=(16, 3, 20, 20)).astype("f")
@@ -28,16 +29,7 @@ def threads() -> Iterator[None]:
 
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The plans that are made, None for ops that Python calls."""
-    found: list[Any] = []
-    record = launches.record
-
-    def noted(*args: Any) -> Any:
-        found.append(record(*args))
-        return found[-1]
-
-    monkeypatch.setattr(launches, "record", noted)
-    return found
+    return beside.plans(monkeypatch)
 
 
 def _step() -> tuple[Callable[[Array, Array], Any], nn.Module]:

@@ -150,7 +150,7 @@ def weight_grad(x: Array, y: Array, p: Plan) -> Array | None:
     direct, winograd, gathered, moves = made
     # Of few columns other sums, of which threads share the places, are quicker: 32 by 16 over 16 images of 32 x 32 would take
     # 1.9 of the time on two, as each brings all columns into panels. Many rows are worth it: 96 by 16 takes 0.85 of the time,
-    # on two threads 0.94 to 1.11.
+    # on two threads 0.87 to 1.03.
     many = p.width >= 24 or (p.width >= 16 and p.outs >= 64)
     if many and (product := _product(p, (1, 64))) is not None:
         found = kernels.empty((p.outs, p.channels, *p.kernel), x.dtype)
