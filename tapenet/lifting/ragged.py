@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet import ops
 from tapenet.autodiff.control.whiles import repeat
-from tapenet.autodiff.node import Traced
 from tapenet.autodiff.tensor import Tensor
-from tapenet.lifting.index import Index, Whole, ends, is_int
+from tapenet.lifting.index import Index, Whole, is_int
 from tapenet.lifting.number import Number, Unknown
+from tapenet.lifting.windows import Window, agree, as_long, chosen, counting, known, later, same, within
 from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.operators import Operand
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 #: What an op on parts takes.
 Given: TypeAlias = "Ragged | Tensor | np.ndarray | np.generic | bool | int | float | complex"
-_APART = "the lengths of parts that are put together change from turn to turn in another way"
 #: What is at all places beyond the window, if it is one number and known.
 Fill: TypeAlias = "bool | int | float | complex | np.generic | None"
 
@@ -38,99 +37,6 @@ Fill: TypeAlias = "bool | int | float | complex | np.generic | None"
 #: What of a vector there is from a place of its frame on, as far as `PIECE` places go.
 Piece: TypeAlias = "Callable[[Tensor], Ragged]"
 PIECE = 16
-
-
-class Window(NamedTuple):
-    """The places of a frame's axis that count: from `start` to `stop` of so many; or those where a mask says so."""
-
-    start: Whole
-    stop: Whole
-    length: int
-    chosen: Tensor | None = None
-
-    @property
-    def extent(self) -> Whole:
-        """How many count."""
-        if self.chosen is None:
-            return self.stop - self.start
-        return Number(ops.count_nonzero(self.chosen))  # type: ignore[return-value]
-
-    def mask(self) -> Tensor:
-        """Which places count."""
-        if self.chosen is not None:
-            return self.chosen
-        places = counting(self.length)
-        within: list[Tensor] = []
-        if not same(self.start, 0):
-            within.append(ops.greater_equal(places, self.start))
-        if not same(self.stop, self.length):
-            within.append(ops.less(places, self.stop))
-        return within[0] if len(within) == 1 else ops.logical_and(*within)
-
-    def flipped(self) -> Window:
-        """The window of the flipped frame."""
-        chosen = None if self.chosen is None else ops.flip(self.chosen, 0)
-        return Window(self.length - self.stop, self.length - self.start, self.length, chosen)
-
-    def at_front(self) -> Window:
-        """A window of the same extent that starts where its frame does."""
-        self.unmasked()
-        return Window(0, self.extent, ends(self.extent)[1])
-
-    def unmasked(self) -> None:
-        """Raise if a mask says what counts."""
-        if self.chosen is not None:
-            raise Unknown("what a mask chooses is used in a way that depends on how many there are")
-
-
-def same(a: Whole, b: Whole) -> bool:
-    """Whether two whole numbers are equal in every turn."""
-    difference = a - b
-    return isinstance(difference, int) and difference == 0
-
-
-def as_long(a: Window, b: Window) -> bool:
-    """Whether as many count of two windows in every turn."""
-    return agree(a, b) or (a.chosen is None and b.chosen is None and same(a.extent, b.extent))
-
-
-def agree(a: Window, b: Window) -> bool:
-    """Whether two windows are one."""
-    if a.chosen is not None or b.chosen is not None:
-        return a.chosen is not None and b.chosen is not None and alike(a.chosen, b.chosen)
-    return a.length == b.length and same(a.start, b.start) and same(a.stop, b.stop)
-
-
-def alike(a: object, b: object, depth: int = 16) -> bool:
-    """Whether two values are computed in the same way from the same ones."""
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a is b or alike(Traced(a, a._trace, a._data), Traced(b, b._trace, b._data), depth)
-    if isinstance(a, Traced) and isinstance(b, Traced):
-        one, other = a.node, b.node
-        if one is None or other is None or one is other:
-            return one is other and (one is not None or a.data is b.data or _constant(a.data, b.data))
-        if not depth or one.call is None or other.call is None or one.op is not other.op or one.op.random:
-            return False
-        return all(alike(v, other.call[name], depth - 1) for name, v in one.call.items())
-    if isinstance(a, (tuple, list)) and type(a) is type(b):
-        return len(a) == len(b) and all(alike(v, w, depth) for v, w in zip(a, b, strict=True))
-    if isinstance(a, slice) and isinstance(b, slice):
-        return alike((a.start, a.stop, a.step), (b.start, b.stop, b.step), depth)
-    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
-        return a is b or _constant(a, b)
-    return a is b or (type(a) is type(b) and isinstance(a, (bool, int, float, complex, str, np.generic)) and a == b)
-
-
-def _constant(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are equal, and stay so."""
-    return not (a.flags.writeable or b.flags.writeable) and a.dtype == b.dtype and np.array_equal(a, b)
-
-
-def counting(n: int) -> Tensor:
-    """0, 1, ... n - 1, the same at every replay."""
-    numbers = np.arange(n)
-    numbers.flags.writeable = False
-    return Tensor._of(numbers)
 
 
 class Ragged(Operand):
@@ -196,11 +102,6 @@ class Ragged(Operand):
             total = total * n
         return total
 
-    @property
-    def T(self) -> Ragged:
-        """The axes in reverse order."""
-        return _transposed(self, None)
-
     def __len__(self) -> int:
         n = self.shape[0]
         return n if isinstance(n, int) else n.__index__()
@@ -219,7 +120,7 @@ class Ragged(Operand):
         windows = [w if axes is None or k in axes else None for k, w in enumerate(self.windows)]
         if not any(windows) or (self.beyond is not None and self.beyond == fill):
             return self.frame
-        return _chosen(_mask(windows), self.frame, _as(fill, self.dtype))
+        return chosen(windows, self.frame, self.dtype.type(fill))
 
     def moved(self, axis: int, window: Window) -> Ragged:
         """The same with another window of that axis, of the same extent."""
@@ -306,7 +207,7 @@ class Ragged(Operand):
         if rule is not None:
             return rule(op, *args, **kwargs)
         if op.broadcasts:
-            return elementwise(op, args, kwargs)
+            return _elementwise(op, args, kwargs)
         raise _cannot(op.name)
 
 
@@ -329,54 +230,6 @@ for _sign, _name in {
     setattr(Ragged, f"__i{_sign}__", _augment(_name))
 
 
-def _cannot(name: str) -> Unknown:
-    return Unknown(f"{name} is not recorded for a part whose length changes from turn to turn")
-
-
-def _mask(windows: Sequence[Window | None]) -> Tensor:
-    total: Tensor | None = None
-    for axis, window in enumerate(windows):
-        if window is not None:
-            mask = window.mask()
-            behind = len(windows) - axis - 1
-            if behind:
-                mask = ops.reshape(mask, (window.length, *(1,) * behind))
-            total = mask if total is None else ops.logical_and(total, mask)
-    assert total is not None
-    return total
-
-
-def _chosen(mask: Tensor, value: object, other: object) -> Tensor:
-    chosen: Tensor = ops.where(mask, value, other)
-    return chosen
-
-
-def within(place: Whole | None, n: Whole, missing: Whole) -> Whole:
-    """An end of a slice as Python counts it: from the end if it is negative, and not beyond."""
-    if place is None:
-        return missing
-    place = place if isinstance(place, Index) else int(place)
-    if known(place < 0):
-        place = n + place
-        return 0 if known(place < 0) else place
-    return n if known(place > n) else place
-
-
-def later(start: Whole, stop: Whole) -> Whole:
-    """The end of a slice, which is empty where it would end before it starts."""
-    return start if known(stop < start) else stop
-
-
-def known(answer: object) -> bool:
-    """An answer that is the same in every turn."""
-    if not isinstance(answer, (bool, np.bool_)):
-        raise Unknown("where a slice begins or ends depends on the turn in a way that is not followed")
-    return bool(answer)
-
-
-# -- elementwise -------------------------------------------------------------------------------------------------------
-
-
 def shape_of(value: object) -> Shape:
     """The shape of an operand's values; of a part that of its frame."""
     if isinstance(value, Ragged):
@@ -385,119 +238,9 @@ def shape_of(value: object) -> Shape:
     return found
 
 
-def _ndim(value: object) -> int:
-    return len(shape_of(value))
-
-
-def _window(value: object, axis: int) -> Window | None:
-    """What counts of an axis from the end."""
-    return value.windows[axis] if isinstance(value, Ragged) and -axis <= value.ndim else None
-
-
-def common(operands: Sequence[object]) -> tuple[list[object], list[Window | None]]:
-    """Operands that broadcast, with windows at the same places; and these."""
-    ndim = max(map(_ndim, operands))
-    given = list(operands)
-    windows: list[Window | None] = []
-    for axis in range(-ndim, 0):
-        found = [w for v in given if (w := _window(v, axis)) is not None]
-        windows.append(None)
-        if not found:
-            continue
-        first = found[0]
-        others = {shape_of(v)[axis] for v in given if -axis <= _ndim(v) and _window(v, axis) is None}
-        if others - {1} or not all(as_long(w, first) for w in found):
-            raise Unknown(_APART)
-        target = first if all(agree(w, first) for w in found) else first.at_front()
-        windows[-1] = target
-        for k, value in enumerate(given):
-            if isinstance(value, Ragged) and _window(value, axis) is not None:
-                given[k] = value.moved(value.ndim + axis, target)
-    return given, windows
-
-
-#: Ops by which what lies beyond, where there is no gradient, gets none and gives none to what is broadcast.
-_LINEAR = frozenset({"add", "subtract", "negative", "positive", "where", "minimum", "maximum", "fmin", "fmax", "conj"})
-#: The operand that must not be 0, of ops that divide.
-_DIVIDES = {"divide": 1, "floor_divide": 1, "remainder": 1, "fmod": 1, "divmod": 1, "reciprocal": 0, "log": 0}
-
-
-def elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-    """Each element by itself. What lies beyond is kept from becoming a gradient of what is broadcast."""
-    if any(isinstance(v, Ragged) for v in kwargs.values()) or kwargs.get("out") is not None:
-        raise _cannot(op.name)
-    given, windows = common(args)
-    dtype = np.result_type(*(v.dtype for v in given if isinstance(v, (Ragged, Tensor, np.ndarray, np.generic))))
-    values: list[object] = []
-    fills: list[Fill] = []
-    for k, value in enumerate(given):
-        neutral = 1 if _DIVIDES.get(op.name) == k else 0
-        # In a product each factor meets what the other has beyond; what it has there itself is enough.
-        alone = op.name == "multiply" or (op.name == "divide" and k == 0)
-        fill: Fill = None
-        if isinstance(value, Ragged):
-            covers = all(w is None or v is not None for v, w in zip(value.windows[::-1], windows[::-1], strict=False))
-            covers &= not any(windows[: len(windows) - value.ndim])
-            fill = value.beyond
-            if op.name in _LINEAR or not (is_inexact(value.dtype) or neutral):
-                value = value.frame
-            elif covers or alone:
-                if fill is None or (neutral and not fill):
-                    fill = neutral
-                value = value.filled(fill)
-            else:
-                value, fill = _chosen(_mask(windows), value.frame, _as(neutral, value.dtype)), neutral
-            if not covers:
-                fill = None
-        elif isinstance(value, (bool, int, float, complex, np.generic)):
-            fill = value
-        elif isinstance(value, (Tensor, Number)) and is_inexact(value.dtype) and op.name not in _LINEAR and not alone:
-            if isinstance(value, Number):
-                value = ops.multiply(ops.ones((), dtype), value)
-            if value._node is not None:
-                value, fill = _chosen(_mask(windows), value, _as(neutral, value.dtype)), neutral
-        values.append(value)
-        fills.append(fill)
-    result = op(*values, **kwargs)
-    fill = _filled(op, values, fills) if op.outputs == 1 else None
-    if isinstance(result, Tensor):
-        return Ragged(result, windows, fill, pieces=_in_pieces(op, args, kwargs))
-    return type(result)(Ragged(r, windows) for r in result)
-
-
-def _in_pieces(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> Callable[[], Piece] | None:
-    """The pieces of a result, where there are those of all parts that it is made of."""
-    if any(_ndim(v) and not (isinstance(v, Ragged) and v.pieces is not None) for v in args):
-        return None
-    given = [v.pieces() if isinstance(v, Ragged) and v.pieces is not None else held(v) for v in args]
-
-    def piece(begin: Tensor) -> Ragged:
-        found = elementwise(op, tuple(v(begin) if callable(v) else v for v in given), kwargs)
-        assert isinstance(found, Ragged)
-        return found
-
-    return lambda: piece
-
-
 def held(value: object) -> object:
     """A value as it is now, whatever becomes of a tensor's handle."""
     return Tensor._of(value._data, value._node, value._trace) if isinstance(value, Tensor) else value
-
-
-def _as(fill: Fill, dtype: DType) -> object:
-    return np.asarray(fill, dtype)[()]
-
-
-def _filled(op: Op, values: Sequence[object], fills: Sequence[Fill]) -> Fill:
-    """What an op makes of what lies beyond, if that is known."""
-    numbers: list[object] = []
-    for value, fill in zip(values, fills, strict=True):
-        if fill is None and value is not None:
-            return None
-        numbers.append(np.asarray(fill, value.dtype)[()] if isinstance(value, Tensor) else fill)
-    with np.errstate(all="ignore"):
-        found = np.asarray(op.forward(*numbers))
-    return found.item() if not found.ndim else None
 
 
 def merged(old: Tensor, windows: Sequence[Window | None], value: Given) -> Tensor:
@@ -530,12 +273,128 @@ def merged(old: Tensor, windows: Sequence[Window | None], value: Given) -> Tenso
         value = ops.astype(value.tensor if isinstance(value, Number) else value, old.dtype)
     else:
         value = np.asarray(value).astype(old.dtype)
-    return _chosen(_mask(windows), value, old)
+    return chosen(windows, value, old)
 
 
 def _check_single(n: int, target: Window | None) -> None:
     if target is not None and n != 1:
         raise Unknown("what is written has one length, and the part that it is written to changes from turn to turn")
+
+
+def _cannot(name: str) -> Unknown:
+    return Unknown(f"{name} is not recorded for a part whose length changes from turn to turn")
+
+
+_APART = "the lengths of parts that are put together change from turn to turn in another way"
+
+
+# -- elementwise -------------------------------------------------------------------------------------------------------
+
+
+def _ndim(value: object) -> int:
+    return len(shape_of(value))
+
+
+def _window(value: object, axis: int) -> Window | None:
+    """What counts of an axis from the end."""
+    return value.windows[axis] if isinstance(value, Ragged) and -axis <= value.ndim else None
+
+
+def _common(operands: Sequence[object]) -> tuple[list[object], list[Window | None]]:
+    """Operands that broadcast, with windows at the same places; and these."""
+    ndim = max(map(_ndim, operands))
+    given = list(operands)
+    windows: list[Window | None] = []
+    for axis in range(-ndim, 0):
+        found = [w for v in given if (w := _window(v, axis)) is not None]
+        windows.append(None)
+        if not found:
+            continue
+        first = found[0]
+        others = {shape_of(v)[axis] for v in given if -axis <= _ndim(v) and _window(v, axis) is None}
+        if others - {1} or not all(as_long(w, first) for w in found):
+            raise Unknown(_APART)
+        target = first if all(agree(w, first) for w in found) else first.at_front()
+        windows[-1] = target
+        for k, value in enumerate(given):
+            if isinstance(value, Ragged) and _window(value, axis) is not None:
+                given[k] = value.moved(value.ndim + axis, target)
+    return given, windows
+
+
+#: Ops by which what lies beyond, where there is no gradient, gets none and gives none to what is broadcast.
+_LINEAR = frozenset({"add", "subtract", "negative", "positive", "where", "minimum", "maximum", "fmin", "fmax", "conj"})
+#: The operand that must not be 0, of ops that divide.
+_DIVIDES = {"divide": 1, "floor_divide": 1, "remainder": 1, "fmod": 1, "divmod": 1, "reciprocal": 0, "log": 0}
+
+
+def _elementwise(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """Each element by itself. What lies beyond is kept from becoming a gradient of what is broadcast."""
+    if any(isinstance(v, Ragged) for v in kwargs.values()) or kwargs.get("out") is not None:
+        raise _cannot(op.name)
+    given, windows = _common(args)
+    dtype = np.result_type(*(v.dtype for v in given if isinstance(v, (Ragged, Tensor, np.ndarray, np.generic))))
+    values: list[object] = []
+    fills: list[Fill] = []
+    for k, value in enumerate(given):
+        neutral = 1 if _DIVIDES.get(op.name) == k else 0
+        # In a product each factor meets what the other has beyond; what it has there itself is enough.
+        alone = op.name == "multiply" or (op.name == "divide" and k == 0)
+        fill: Fill = None
+        if isinstance(value, Ragged):
+            covers = all(w is None or v is not None for v, w in zip(value.windows[::-1], windows[::-1], strict=False))
+            covers &= not any(windows[: len(windows) - value.ndim])
+            fill = value.beyond
+            if op.name in _LINEAR or not (is_inexact(value.dtype) or neutral):
+                value = value.frame
+            elif covers or alone:
+                if fill is None or (neutral and not fill):
+                    fill = neutral
+                value = value.filled(fill)
+            else:
+                value, fill = chosen(windows, value.frame, value.dtype.type(neutral)), neutral
+            if not covers:
+                fill = None
+        elif isinstance(value, (bool, int, float, complex, np.generic)):
+            fill = value
+        elif isinstance(value, (Tensor, Number)) and is_inexact(value.dtype) and op.name not in _LINEAR and not alone:
+            if isinstance(value, Number):
+                value = ops.multiply(ops.ones((), dtype), value)
+            if value._node is not None:
+                value, fill = chosen(windows, value, value.dtype.type(neutral)), neutral
+        values.append(value)
+        fills.append(fill)
+    result = op(*values, **kwargs)
+    fill = _filled(op, values, fills) if op.outputs == 1 else None
+    if isinstance(result, Tensor):
+        return Ragged(result, windows, fill, pieces=_in_pieces(op, args, kwargs))
+    return type(result)(Ragged(r, windows) for r in result)
+
+
+def _in_pieces(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> Callable[[], Piece] | None:
+    """The pieces of a result, where there are those of all parts that it is made of."""
+    if any(_ndim(v) and not (isinstance(v, Ragged) and v.pieces is not None) for v in args):
+        return None
+    given = [v.pieces() if isinstance(v, Ragged) and v.pieces is not None else held(v) for v in args]
+
+    def piece(begin: Tensor) -> Ragged:
+        found = _elementwise(op, tuple(v(begin) if callable(v) else v for v in given), kwargs)
+        assert isinstance(found, Ragged)
+        return found
+
+    return lambda: piece
+
+
+def _filled(op: Op, values: Sequence[object], fills: Sequence[Fill]) -> Fill:
+    """What an op makes of what lies beyond, if that is known."""
+    numbers: list[object] = []
+    for value, fill in zip(values, fills, strict=True):
+        if fill is None and value is not None:
+            return None
+        numbers.append(value.dtype.type(fill) if isinstance(value, Tensor) else fill)
+    with np.errstate(all="ignore"):
+        found = np.asarray(op.forward(*numbers))
+    return found.item() if not found.ndim else None
 
 
 # -- reductions --------------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.lifting.index import Index, Loop, Whole, ends, is_int
 from tapenet.lifting.number import Number, Unknown
-from tapenet.lifting.ragged import PIECE, Piece, Ragged, Window, alike, counting, held, known, merged, shape_of, within
+from tapenet.lifting.ragged import PIECE, Piece, Ragged, held, merged, shape_of
+from tapenet.lifting.windows import Window, alike, counting, known, within
 from tapenet.typing import Shape
 
 
