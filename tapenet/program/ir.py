@@ -148,6 +148,17 @@ class Instruction:
         return made
 
     @property
+    def origin(self) -> str:
+        """The line of the user's code, and what this is computed of, for errors; "" where no line is known."""
+        args = [f"{a.dtype} {a.shape}" for a in self.args if self.name != "provided" or a.dtype != bool]
+        return f"{self.line}, of {', '.join(args)}" if self.line and args else self.line
+
+    def note(self, error: BaseException) -> None:
+        """Say in an error that this raised where it comes from."""
+        op = f" by op {self.params['op'].name!r}" if self.name == "call" else ""
+        note_line(error, self.origin, f"raised{op}")
+
+    @property
     def seen_through(self) -> bool:
         """Whether who reads its result may as well read the argument: it is a view, but for one that has to wait."""
         return self.kind == "view" and self.name != "barrier"
@@ -295,7 +306,7 @@ class Program:
                 try:
                     results = evaluate(*map(value, instruction.args), **instruction.params)
                 except Exception as error:
-                    note_line(error, instruction.line)
+                    instruction.note(error)
                     raise
                 several = results if isinstance(results, tuple) else (results,)
                 known.update(zip(instruction.results, map(np.asarray, several), strict=True))

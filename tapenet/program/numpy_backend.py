@@ -16,7 +16,7 @@ import numpy as np
 from tapenet.kernels import keep_memory
 from tapenet.program import generated
 from tapenet.program.backend import Inline
-from tapenet.program.called_ops import ALONE, expression, filled_text, is_users, note_line, settling
+from tapenet.program.called_ops import ALONE, expression, filled_text, is_users, settling
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
 from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, put_at, repeats, turns
@@ -110,8 +110,8 @@ class _Code:
         self._names: dict[Value, str] = {}
         self._fortran = _orders(program)
         self._lines: list[str] = []
-        #: The line of the user's code that each statement comes from, and the op that it calls, if it calls one.
-        self._origins: list[tuple[str, str]] = []
+        #: What each statement computes.
+        self._origins: list[Instruction | None] = []
         self._inputs = [self._name("x", v) for v in program.inputs]
         self._head = f"def run({', '.join(self._inputs)}):"
         #: What the results are called.
@@ -134,9 +134,9 @@ class _Code:
             if instruction.name == "call":
                 self._call(instruction, into)
             else:
-                self._line(f"{into} = {self._expression(instruction, args)}", instruction.line)
+                self._line(f"{into} = {self._expression(instruction, args)}", instruction)
             if last:
-                self._line(f"del {', '.join(self._names[v] for v in last)}", instruction.line)
+                self._line(f"del {', '.join(self._names[v] for v in last)}", instruction)
         self._finish(program)
 
     def text(self) -> str:
@@ -161,14 +161,15 @@ class _Code:
     def _note_at(self, error: BaseException, position: int) -> None:
         """Say in an error of a statement which line of the user's code it comes from."""
         if position < len(self._origins):  # else it is raised by the interpreter, at the end
-            line, op = self._origins[position]
-            note_line(error, line, f"raised by op {op!r}" if op else "raised")
+            instruction = self._origins[position]
+            if instruction is not None:
+                instruction.note(error)
 
     # -- names -----------------------------------------------------------------------------------------------------
 
-    def _line(self, text: str, origin: str = "", op: str = "") -> None:
+    def _line(self, text: str, instruction: Instruction | None = None) -> None:
         self._lines.append(text)
-        self._origins.append((origin, op))
+        self._origins.append(instruction)
 
     def _name(self, letter: str, value: Value) -> str:
         return self._names.setdefault(value, f"{letter}{len(self._names)}")
@@ -216,12 +217,12 @@ class _Code:
         text = expression(op, params["template"], names, self.globals)
         settled = self._global("S", settling(op, specs, bool(params.get("sized")), instruction.line))
         if len(specs) > 1 or specs[0] is None:
-            self._line(f"{into} = {settled}({text})", instruction.line, op.name)
+            self._line(f"{into} = {settled}({text})", instruction)
             return
         shape, dtype = specs[0]
         wanted = f"type({into}) is ndarray and {into}.dtype is {self._global('D', dtype)} and {into}.shape == {shape!r}"
-        self._line(f"{into} = {text}", instruction.line, op.name)
-        self._line(f"if not ({wanted}): {into} = {settled}({into})", instruction.line, op.name)
+        self._line(f"{into} = {text}", instruction)
+        self._line(f"if not ({wanted}): {into} = {settled}({into})", instruction)
 
     def _body(self, instruction: Instruction, name: str) -> Callable[..., tuple[Array, ...]]:
         """The function of a body of a loop or a branch."""

@@ -415,6 +415,34 @@ def test_what_scipy_refuses_is_refused(compiled: Compile) -> None:
         step(a - np.diag([0.0, 0.0, 1j]), b)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("inv", 0.0, "raised in"),
+        ("inv", np.nan, "raised in"),
+        ("solve_triangular", 0.0, "raised in"),
+        ("lu", np.inf, "raised in"),
+        ("schur", np.nan, "raised by op 'schur' in"),
+    ],
+)
+def test_errors_of_later_calls_say_line_and_shapes(backend: Any, name: str, value: float, said: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    right = (np.ones(3),) if name == "solve_triangular" else ()
+
+    @tn.compile(backend=backend)
+    def f(a: Array) -> object:
+        return getattr(tn.scipy.linalg, name)(a, *right)
+
+    f(np.eye(3))
+    with pytest.raises((ValueError, np.linalg.LinAlgError)) as caught:
+        f(np.full((3, 3), value))
+    line = f.__wrapped__.__code__.co_firstlineno + 2
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"{said} a compiled program, at {__file__}:{line}, of float64 (3, 3)")
+
+
 @pytest.mark.parametrize(("trans", "complexes"), [(0, False), (1, False), (0, True), (1, True), (2, True)])
 @backends
 def test_systems_are_solved_by_factors_without_python(compiled: Compile, trans: int, complexes: bool) -> None:

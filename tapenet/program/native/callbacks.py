@@ -17,7 +17,7 @@ from tapenet.llvm.addresses import address
 from tapenet.llvm.code import offset
 from tapenet.llvm.emitter import held
 from tapenet.program import generated
-from tapenet.program.called_ops import Hole, PlainFunction, expression, note_line, settling
+from tapenet.program.called_ops import Hole, PlainFunction, expression, settling
 from tapenet.program.ir import Builder, Constant, Instruction, Value
 from tapenet.program.native import draws, entry
 from tapenet.program.native.functions import Function
@@ -147,7 +147,7 @@ def _function(instruction: Instruction, views: Sequence[Array], places: Sequence
         "kept": [i for i, _ in kept],
         "own": [True] * len(kept),
         "places": tuple(places),
-        "note": lambda error: note_line(error, instruction.line, f"raised by op {op.name!r}"),
+        "note": instruction.note,
     }
     space |= {f"p{i}": place for (i, _), place in zip(kept, places, strict=True)}
     if not op.effect and sum(result.nbytes for _, result in kept) >= _LARGE:

@@ -73,11 +73,9 @@ class Calls:
         """
         brought = brings(instruction)
         lines = self._brought(instruction, brought, takes) if brought else self._placed(instruction)
-        return [Line(text, instruction.line, op) for text, op in lines]
+        return [Line(text, instruction) for text in lines]
 
-    def _brought(
-        self, instruction: Instruction, brought: Sequence[Value], takes: Mapping[Value, str]
-    ) -> list[tuple[str, str]]:
+    def _brought(self, instruction: Instruction, brought: Sequence[Value], takes: Mapping[Value, str]) -> list[str]:
         """An op whose results are where it puts them."""
         params, op = instruction.params, instruction.params["op"]
         self.quiet |= not is_users(op)
@@ -97,7 +95,7 @@ class Calls:
             moved = self._shared(self._moving(value, settled if len(into) == 1 else np.asarray, take))
             refused = "True" if take is None else f"{take}({name}) is not None"
             lines.append(f"if {refused}: {name} = {moved}({name})")
-        return [(line, op.name) for line in lines]
+        return lines
 
     def _moving(self, value: Value, settled: Callable[[object], object], take: str | None) -> Callable[[object], Array]:
         """A function that moves what an op gave, which somebody else may have too, to where native code reads it: into new
@@ -120,7 +118,7 @@ class Calls:
 
         return moved
 
-    def _placed(self, instruction: Instruction) -> list[tuple[str, str]]:
+    def _placed(self, instruction: Instruction) -> list[str]:
         """What is computed where the program wants it: by an op of tapenet's own, a primitive, a loop in Python."""
         self.shares = self.quiet = True
         params, op = instruction.params, instruction.params.get("op")
@@ -154,7 +152,7 @@ class Calls:
         ]
         places = "".join(f"{self._name(result)}, " for _, result in kept)
         stored_in = self._shared(partial(stored, [i for i, _ in kept], own))
-        return [(f"{stored_in}(({places}), lambda: {text})", "" if op is None else op.name)]
+        return [f"{stored_in}(({places}), lambda: {text})"]
 
     def _copied(self, instruction: Instruction, names: Sequence[str]) -> list[str]:
         """The arguments of an op with an effect: it may keep what it is given; into a tensor it may write."""

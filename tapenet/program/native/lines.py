@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tapenet.program.ir import Instruction
+
 
 class Line(NamedTuple):
-    """A line of the Python of a call, the user's line that it is from, and the op that it calls, if it calls one."""
+    """A line of the Python of a call, and the instruction that it runs, if it runs one."""
 
     text: str
-    origin: str = ""
-    op: str = ""
+    instruction: Instruction | None = None
 
 
 def indented(lines: Sequence[Line]) -> list[Line]:

@@ -4,11 +4,12 @@ loads neither this file nor the passes and plans behind it."""
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.layout import Strides, alike, c_strides
+from tapenet.program.linear_algebra import ROWS
 from tapenet.program.native import costs, entry, report
 from tapenet.program.native.callbacks import CallBack
 from tapenet.program.native.calls import Body, Calls
@@ -160,20 +161,30 @@ class Making:
 
     def indexing(self) -> str:
         """The lines of the user's code whose indices may be out of bounds."""
-        return self.where(lambda i: i.name in INDEXING)
+        return _one_of(i.line for i in _all(self.module.program) if i.name in INDEXING)
 
-    def where(self, may: Callable[[Instruction], bool]) -> str:
-        """The lines of the user's code of all that may be wrong."""
-        lines = list(dict.fromkeys(line for line in _lines(self.module.program, may) if line))
-        more = ", ..." if len(lines) > _LINES else ""
-        return f"{'one of ' if lines[1:] else ''}{', '.join(lines[:_LINES])}{more}"
+    def raising(self, text: str) -> str:
+        """The lines of the user's code that raise an error of such a text, each with what it computes of."""
+        return _one_of(i.origin for i in _all(self.module.program) if _error(i) == text)
 
 
-def _lines(program: Program, may: Callable[[Instruction], bool]) -> Iterator[str]:
-    """The same one by one, also in bodies."""
+def _error(instruction: Instruction) -> str:
+    """The text of the error that native code raises where an instruction fails; "" of those that do not say it."""
+    if instruction.kind == "linear algebra":
+        return ROWS[instruction.name].error
+    return str(instruction.params["text"]) if instruction.name == "provided" else ""
+
+
+def _one_of(given: Iterable[str]) -> str:
+    lines = list(dict.fromkeys(line for line in given if line))
+    more = ", ..." if len(lines) > _LINES else ""
+    return f"{'one of ' if lines[1:] else ''}{', '.join(lines[:_LINES])}{more}"
+
+
+def _all(program: Program) -> Iterator[Instruction]:
+    """Instructions, also of bodies."""
     for instruction in program.body:
-        if may(instruction):
-            yield instruction.line
+        yield instruction
         for value in instruction.params.values():
             if isinstance(value, Program):
-                yield from _lines(value, may)
+                yield from _all(value)

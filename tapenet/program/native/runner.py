@@ -317,8 +317,8 @@ class Runner:
         ahead.insert(0, f"if careful is not True and careful is not False: raise TypeError({given!r})")
         inside = [*map(Line, ahead), *tried, Line(f"return ({', '.join(results)}{',' if results else ''})")]
         whole = [Line(f"def call({', '.join([*names, 'careful=True'])}):"), *indented(inside)]
-        #: The user's line, and the op that is called, by the line of the code.
-        self._origins = [(line.origin, line.op) for line in whole]
+        #: What runs by the line of the code.
+        self._origins = [line.instruction for line in whole]
         self.source = "\n".join(line.text for line in whole) + "\n"
         return generated.function("call", self.source, namespace, "compiled program")
 
@@ -383,10 +383,11 @@ class Runner:
         """Say in an error which line of the user's code it comes from."""
         self._ended()
         assert error.__traceback__ is not None
-        line, op = self._origins[error.__traceback__.tb_lineno - 1]
-        if isinstance(error, np.linalg.LinAlgError) and not line:  # set by native code
-            line = self._making.where(lambda i: i.kind == "linear algebra")
-        note_line(error, line, f"raised by op {op!r}" if op else "raised")
+        instruction = self._origins[error.__traceback__.tb_lineno - 1]
+        if instruction is not None:
+            instruction.note(error)
+        elif text := str(error):  # set by native code; `Resized` says nothing
+            note_line(error, self._making.raising(text))
 
     def _within(self, *arrays: Array) -> tuple[Array, ...] | NotImplementedType:
         """A call while another one is running, which called it or is a thread's, on memory of its own."""
