@@ -60,12 +60,13 @@ class Code(Emitter):
         vectors: bool = False,
         parallel: bool = False,
         masked: bool = False,
+        pairs: bool = False,
     ) -> None:
         """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
         sets `after`, and after the loop `register` is the final value. With `vectors` LLVM leaves a loop of few turns as it
         is until it has made vectors of them: written out, turn by turn, they would stay single numbers. With `parallel` it does
         not ask whether a turn reads or writes what another one writes: none does. With `masked` no turn is done by itself:
-        the last vector has lanes that are off."""
+        the last vector has lanes that are off. With `pairs` a turn of the loop of vectors does two, not four."""
         head, end = self.label(), self.label()
         before = self.block
         index = self.fresh()
@@ -84,7 +85,7 @@ class Code(Emitter):
         latch = self.block
         self.line(f"  {following} = add nuw nsw i64 {index}, 1")
         done = self.emit(f"icmp eq i64 {following}, {count}")
-        said = ".rolled" * vectors + ".parallel" * parallel + ".masked" * masked
+        said = ".rolled" * vectors + ".parallel" * parallel + ".masked" * masked + ".pairs" * pairs
         self.line(f"  br i1 {done}, label %{end}, label %{head}{f', !llvm.loop !loop{said}' if said else ''}")
         inserted = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
         for c, phi, start in zip(carried, phis, first, strict=True):

@@ -239,7 +239,8 @@ _said: list[str] = []
 
 def _numbered(text: str) -> str:
     """The text with what is said of its loops, each of which has a number for that: that they are not to be written out, of how
-    many lanes their vectors are to be, that their turns are apart, that the last vector has lanes that are off."""
+    many lanes their vectors are to be, that their turns are apart, that a turn does two vectors, that the last vector has
+    lanes that are off."""
     said = ["!0 = distinct !{}\n"]  # what such turns read and write
 
     def named(found: re.Match[str]) -> str:
@@ -258,6 +259,7 @@ _PARTS = {
     "rolled": '!"llvm.loop.unroll.disable"',
     "lanes": '!"llvm.loop.vectorize.width", i32 ',
     "parallel": '!"llvm.loop.parallel_accesses", !0',
+    "pairs": '!"llvm.loop.interleave.count", i32 2',
     "masked": '!"llvm.loop.vectorize.predicate.enable", i1 true',
 }
 

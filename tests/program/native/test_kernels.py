@@ -191,6 +191,13 @@ def test_what_is_left_over_of_a_vector_is_computed_by_masks(length: int, much: b
     assert ("!loop.masked" in runner.module.text) == (much and registers().bytes >= loops.MASKS)
 
 
+@pytest.mark.parametrize(("step", "picked"), [(1, False), (2, True), (-3, True), (9, False)])
+def test_sums_of_elements_that_lie_apart_take_two_vectors_a_turn(step: int, picked: bool) -> None:
+    x = integers(5, 300, dtype=np.float32)
+    runner = assert_native(program_of(lambda x: (x[:, ::step].sum(1), x[:, ::step].max(1)), x), x)
+    assert (".pairs" in runner.module.text) == picked
+
+
 BROADCAST = [
     ((32, 32, 4), (1, 1, 4)),
     ((37, 8, 4), (1, 8, 1)),
