@@ -74,7 +74,7 @@ def run(
     if of_backward and only is None and not (state.tape is not None and state.tape.rehearses):
         layers = (*layers, *of_backward)
     hooked = Node.hooked and len(hooked_nodes) > 0
-    plain = not (on_tensors or layers or hooked or only is not None)
+    plain = not (on_tensors or layers or hooked or only is not None)  # the loop below calls rules and does nothing else
     grads.by_rows = plain or not (on_tensors or only is not None or any(layer.looks for layer in layers))
     step: PullStep = partial(_pull_on_tensors, create_graph) if on_tensors else _pull
     if tape is not None and not create_graph and tape.reads_functions():
@@ -129,12 +129,7 @@ def run(
     except Exception as error:
         if node is not None and not grads.explained:
             if not isinstance(error, GradientError):
-                line = node.line
-                error.add_note(
-                    f"while differentiating op {node.name!r} ({node.spec})"
-                    + (f" in {node.path}" if node.path else "")
-                    + (f", recorded at {line}" if line else "")
-                )
+                error.add_note(f"while differentiating op {node.name!r} ({node.spec}){_place(node)}")
             for layer in layers:
                 layer.failed(node, error, grads.roots)
         raise
@@ -143,6 +138,11 @@ def run(
         if tape is not None:
             tape.line = outside
     return leaves
+
+
+def _place(node: Node) -> str:
+    """In which module and by which line a node was made, as far as that is known, in words."""
+    return (f" in {node.path}" if node.path else "") + (f", recorded at {node.line}" if node.line else "")
 
 
 @contextmanager
@@ -291,13 +291,13 @@ def _follows(residual: object) -> bool:
 
 @cache
 def _called_rules() -> ModuleType:
-    """What few programs need."""
+    """The module for rules of the user's that take no tensors. Loaded when it is first needed; it imports this one."""
     return import_module("tapenet.autodiff.called_rules")
 
 
 @cache
 def _read_rules() -> ModuleType:
-    """The same."""
+    """The module for rules that a captured step reads as programs. Loaded when it is first needed."""
     return import_module("tapenet.autodiff.read_rules")
 
 

@@ -78,7 +78,7 @@ class Call:
             TypeError: a gradient would be wanted where there is no rule.
         """
         op, state = self.op, local.state
-        #: The input without a derivative whose tensor needs a gradient, while a rule is recorded for a higher derivative.
+        # In a rule, results of an op whose derivative is 0 are constants.
         records = state.grad and not (op.flat and state.rule is not None)
         for name, value in self.bound.items():
             data, parent, is_tensor = _unwrap(value, records)
@@ -129,7 +129,7 @@ lower: Callable[[Call], object] | None = None
 
 @cache
 def _containers() -> ModuleType:
-    """What few programs need: what takes containers of tensors apart."""
+    """The module that takes containers of tensors apart. Loaded when it is first needed."""
     return import_module("tapenet.ops.containers")
 
 

@@ -198,7 +198,16 @@ def compile(
 
 
 class Compiled:
-    """A function made by `tn.compile`. Called like the function itself, which is its `__wrapped__`."""
+    """A function made by `tn.compile`. Called like the function itself, which is its `__wrapped__`.
+
+    A call takes the first of these that applies:
+
+    1. the program that ran last, whose code is the object's `__call__` (`_call_by`), or one of those before it (`missed`);
+    2. where the call is part of a graph: the program as one node of that (`_connected`);
+    3. a program that was made for the call's key, and still holds (`_general`);
+    4. a capture, which makes a new program (`_new`);
+    5. once there are `max_variants` programs: the plain function (`_eager`).
+    """
 
     __wrapped__: Callable[..., object]
 
@@ -227,6 +236,8 @@ class Compiled:
         self._keep_grads = keep_grads
         self._from_first = from_first
         self._frozen = frozen
+        #: The arguments after `fn`, for a copy.
+        self._options = self._backend, max_variants, keep_grads, from_first, frozen
         if plain:
             update_wrapper(self, fn)
         else:
@@ -278,7 +289,7 @@ class Compiled:
         """A call to which the code of the program that was used last does not apply."""
         if kwargs:
             args, kwargs = self._parameters.place(args, kwargs)
-        if not kwargs:  # where calls of two kinds take turns
+        if not kwargs:  # one of the programs before may: calls of two kinds take turns
             for recent in self._recent:
                 result = MISS if recent.fast is None else recent.fast(None, *args)
                 if result is not MISS:
@@ -296,6 +307,7 @@ class Compiled:
         return result
 
     def _general(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        """A call to which none of the latest programs applies by its code."""
         state = local.state
         call = self._parameters.call(args, kwargs, state.grad)
         key = call.key, state.grad, state.debug, state.autocast
@@ -322,6 +334,7 @@ class Compiled:
         return Freezing(self._backend == "native", examples) if self._frozen else None
 
     def _fitting(self, key: Key, call: Call) -> Variant | None:
+        """The program that fits a call, if there is one."""
         for variant in self._variants.get(key, ()):
             if variant.begins_with(call.leaves) and variant.holds():
                 return variant
@@ -576,9 +589,7 @@ class Compiled:
         found = attributes.get(self._slot)
         bound = types.MethodType(self.__wrapped__, instance)
         if found is None or found.__wrapped__ != bound:  # of the object that this one is a copy of
-            found = attributes[self._slot] = Compiled(
-                bound, self._backend, self._max_variants, self._keep_grads, self._from_first, self._frozen
-            )
+            found = attributes[self._slot] = Compiled(bound, *self._options)
         return found
 
     def __getattr__(self, name: str) -> Any:
@@ -596,15 +607,12 @@ class Compiled:
     def __deepcopy__(self, memo: dict[int, object]) -> Compiled:
         if isinstance(self.__wrapped__, types.FunctionType):
             return self
-        copied = deepcopy(self.__wrapped__, memo)
-        return Compiled(copied, self._backend, self._max_variants, self._keep_grads, self._from_first, self._frozen)
+        return Compiled(deepcopy(self.__wrapped__, memo), *self._options)
 
     def __reduce__(self) -> str | tuple[object, ...]:
         if isinstance(self.__wrapped__, types.FunctionType):
             return str(self.__qualname__)  # pickled by name, as functions are
-        return Compiled, (
-            self.__wrapped__, self._backend, self._max_variants, self._keep_grads, self._from_first, self._frozen,
-        )  # fmt: skip
+        return Compiled, (self.__wrapped__, *self._options)
 
     def __repr__(self) -> str:
         count = len(self.variants)

@@ -40,6 +40,15 @@ class _Flat:
         return "0 · g"
 
 
+#: What the rule of such an input returns, in place of zeros. The driver goes no further that way.
+FLAT = _Flat()
+
+
+def flat() -> _Flat:
+    """The rule of such an input."""
+    return FLAT
+
+
 #: What the documentation says of an op with `once=True`.
 FIRST = "First derivatives alone: one of higher order is an error."
 #: What is said where a derivative of higher order is asked of an op that has none.
@@ -47,13 +56,6 @@ ONCE = (
     "op {0!r} has first derivatives alone (once=True), and one of higher order was asked for: define it without once= if its "
     "rules are right to second order, or cut it off with tn.stop_gradient"
 )
-#: What the rule of such an input returns, in place of zeros. The driver goes no further that way.
-FLAT = _Flat()
-
-
-def flat() -> _Flat:
-    """The rule of an input by which the derivative is 0 wherever it exists."""
-    return FLAT
 
 
 @dataclass(eq=False, repr=False, match_args=False)
