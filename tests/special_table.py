@@ -33,7 +33,7 @@ def ufuncs() -> list[str]:
 def signature(name: str) -> list[str]:
     """What SciPy calls the arguments."""
     ufunc = scipys(name)
-    lines = re.findall(rf"{ufunc.__name__}\(([^)]*)", ufunc.__doc__ or "")
+    lines = re.findall(rf"{ufunc.__name__}\(([^)[]*)", ufunc.__doc__ or "")
     named = [line for line in lines if not line.startswith("x1")]  # NumPy's line, if there is one, has x1, x2, ...
     found = named[0].split(", ") if named else []
     return found[: ufunc.nin] if len(found) >= ufunc.nin else list("xyzw"[: ufunc.nin])
@@ -67,9 +67,11 @@ def table() -> str:
         cell = "; ".join(f"{', '.join(arguments)}: {text}" for text, arguments in by.items())
         rows.append(f"| `{name}` | {cell} |")
     kinds = ", ".join(f"by {kind} in {counts[kind]}" for kind in ("formula", "series", "quadrature", "interpolation"))
+    number = "All" if counts["whole"] == len(names) else f"{counts['whole']} of the"
     return (
-        f"Of the {len(names)} ufuncs of SciPy {counts['whole']} have derivatives by every argument that is no whole number,\n"
-        f"{kinds}.\n{counts['without']} are not there.\n\n| function | derivative |\n|---|---|\n" + "\n".join(rows)
+        f"{number} {len(names)} ufuncs of SciPy have derivatives by every argument that is no whole number:\n"
+        f"{kinds}\n(for several arguments of one ufunc in several ways).\n\n"
+        "| function | derivative |\n|---|---|\n" + "\n".join(rows)
     )
 
 
