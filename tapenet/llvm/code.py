@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -52,6 +52,38 @@ class Code(Emitter):
         self.cells.append(f"  {name} = alloca [{count} x {llvm_type(dtype, memory=True)}], align 64")
         return name
 
+    def counted(
+        self, last: int | str, first: int | str = 0, step: int = 1, exact: bool = False, carried: Sequence[Carried] = (),
+        said: str = "",
+    ) -> Iterator[str]:  # fmt: skip
+        """A loop: the body of the `for` over it is emitted once, with the register of the index, which is first, first + step,
+        ... below `last`. `carried` values live in registers from turn to turn: the body sets `after`, and after the loop
+        `register` is the final value. `exact`: there is at least one turn, and another one would begin at `last`. `said` tells
+        LLVM more of the loop."""
+        head, end, before = self.label(), self.label(), self.block
+        index, following = self.fresh(), self.fresh()
+        starts, phis = [c.register for c in carried], [self.fresh() for _ in carried]
+        if exact or (isinstance(first, int) and isinstance(last, int) and first < last):
+            self.line(f"  br label %{head}")
+        else:
+            self.line(f"  br i1 {self.emit(f'icmp slt i64 {first}, {last}')}, label %{head}, label %{end}")
+        self.begin(head)
+        place = len(self.lines)
+        for c, phi in zip(carried, phis, strict=True):
+            c.register = phi
+        yield index
+        latch = self.block
+        self.line(f"  {following} = add nuw nsw i64 {index}, {step}")
+        reached = self.emit(f"icmp {'eq' if exact else 'slt'} i64 {following}, {last}")
+        ways = (end, head) if exact else (head, end)
+        self.line(f"  br i1 {reached}, label %{ways[0]}, label %{ways[1]}{said and f', !llvm.loop !loop{said}'}")
+        inserted = [f"  {index} = phi i64 [ {first}, %{before} ], [ {following}, %{latch} ]"]
+        for c, phi, start in zip(carried, phis, starts, strict=True):
+            inserted.append(f"  {phi} = phi {c.type} [ {start}, %{before} ], [ {c.after}, %{latch} ]")
+            c.register = c.after
+        self.lines[place:place] = inserted
+        self.begin(end)
+
     def loop(
         self,
         count: int | str,
@@ -62,37 +94,18 @@ class Code(Emitter):
         masked: bool = False,
         pairs: bool = False,
     ) -> None:
-        """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
-        sets `after`, and after the loop `register` is the final value. With `vectors` LLVM leaves a loop of few turns as it
-        is until it has made vectors of them: written out, turn by turn, they would stay single numbers. With `parallel` it does
-        not ask whether a turn reads or writes what another one writes: none does. With `masked` no turn is done by itself:
-        the last vector has lanes that are off. With `pairs` a turn of the loop of vectors does two, not four."""
-        head, end = self.label(), self.label()
-        before = self.block
-        index = self.fresh()
-        following = self.fresh()
-        first = [c.register for c in carried]
-        phis = [self.fresh() for _ in carried]
-        self.line(f"  br label %{head}")
-        self.begin(head)
-        place = len(self.lines)
-        for c, phi in zip(carried, phis, strict=True):
-            c.register = phi
-        body(index)
-        if parallel:
-            turn = "\n".join(self.lines[place:])
-            self.lines[place:] = _ACCESS.sub(r"\g<0>, !llvm.access.group !turns", turn).split("\n")
-        latch = self.block
-        self.line(f"  {following} = add nuw nsw i64 {index}, 1")
-        done = self.emit(f"icmp eq i64 {following}, {count}")
+        """Run `body(index)` for 0, 1, ..., count - 1, of which there is one at least; `carried` as of `counted`. With `vectors`
+        LLVM leaves a loop of few turns as it is until it has made vectors of them: written out, turn by turn, they would stay
+        single numbers. With `parallel` it does not ask whether a turn reads or writes what another one writes: none does. With
+        `masked` no turn is done by itself: the last vector has lanes that are off. With `pairs` a turn of the loop of vectors
+        does two, not four."""
         said = ".rolled" * vectors + ".parallel" * parallel + ".masked" * masked + ".pairs" * pairs
-        self.line(f"  br i1 {done}, label %{end}, label %{head}{f', !llvm.loop !loop{said}' if said else ''}")
-        inserted = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
-        for c, phi, start in zip(carried, phis, first, strict=True):
-            inserted.append(f"  {phi} = phi {c.type} [ {start}, %{before} ], [ {c.after}, %{latch} ]")
-            c.register = c.after
-        self.lines[place:place] = inserted
-        self.begin(end)
+        for index in self.counted(count, exact=True, carried=carried, said=said):
+            place = len(self.lines)
+            body(index)
+            if parallel:
+                turn = "\n".join(self.lines[place:])
+                self.lines[place:] = _ACCESS.sub(r"\g<0>, !llvm.access.group !turns", turn).split("\n")
 
     def where(self, condition: str, then: Callable[[], None], other: Callable[[], None] | None = None) -> None:
         """Code for when a condition holds, and for when it does not."""

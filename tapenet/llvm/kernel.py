@@ -306,24 +306,9 @@ class Kernel(Code):
 
     def turns(self, count: Index, start: Index = 0, step: int = 1) -> Iterator[Value]:
         """A loop: the body of the `for` over it is emitted once, with the index start, start + step, ... below `count`."""
-        head, end = self.label(), self.label()
-        before, index, following = self.block, self.fresh(), self.fresh()
-        first = start if isinstance(start, int) else start.name
-        last = count if isinstance(count, int) else count.name
-        if not (isinstance(start, int) and isinstance(count, int) and start < count):
-            more = self.emit(f"icmp slt i64 {first}, {last}")
-            self.line(f"  br i1 {more}, label %{head}, label %{end}")
-        else:
-            self.line(f"  br label %{head}")
-        self.begin(head)
-        place = len(self.lines)
-        yield Value(self, index, "i64")
-        latch = self.block
-        self.lines.insert(place, f"  {index} = phi i64 [ {first}, %{before} ], [ {following}, %{latch} ]")
-        self.line(f"  {following} = add nuw nsw i64 {index}, {step}")
-        more = self.emit(f"icmp slt i64 {following}, {last}")
-        self.line(f"  br i1 {more}, label %{head}, label %{end}")
-        self.begin(end)
+        first, last = (n if isinstance(n, int) else n.name for n in (start, count))
+        for index in self.counted(last, first, step):
+            yield Value(self, index, "i64")
 
     def blocks(self, count: Index, size: int, start: Index = 0) -> Iterator[tuple[Value, Value]]:
         """A loop from `start` up to `count` in blocks: where each begins, and how many there are in it."""
