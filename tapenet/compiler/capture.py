@@ -190,6 +190,7 @@ def first_call(
             changed = reached.changed(recorded.drawn.effects)
             changed = [a for a in changed if not any(np.may_share_memory(a, w) for w in written)]
             sketched = tape.sketches
+            put_back = take_back or linked or sketched
             tape = _way_back(tape)
             _check_leaks(title, recorded.nodes, reach)
             watch.leave_out(written, recorded.drawn.given)
@@ -199,46 +200,48 @@ def first_call(
                 if linked or sketched:
                     undo()
                 return MISS if sketched else recorded.result, f"{doubt}. It may have been another thread"
-            for known in doubted:
-                if equal((known.captured, known.plan), (recorded.program, recorded.plan), reached.holds):
-                    known.free()
-                    if take_back or linked or sketched:
-                        undo()
-                        return MISS, known
-                    return recorded.result, known
-            simplified = Simplified(recorded.program)
-            if frozen is not None:
-                watch.leave_out([r.tensor._data for r in recorded.program.references])
-                refuse(title, recorded.program, recorded.plan)
-                steps: list[Step] = []
-                program = freeze(check(recorded.program), steps, frozen)
-                simplified = Simplified(recorded.program, (program, steps))
-                still = {i.params["op"] for i in program.body if i.name == "call"}
-                recorded.called[:] = [c for c in recorded.called if c.op in still]
-            runner = build(simplified)
-            variant = Variant(
-                title, key, recorded.program, simplified, recorded.called, runner, recorded.plan,
-                dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
-            )  # fmt: skip
-            holds = variant.holds()
-            for words, array in watch.unseen[:1]:
-                tell_unseen(
-                    f"the array that is {words} ({array.dtype} {array.shape})"
-                )  # it raises where warnings are errors
-            if take_back or linked or sketched:
-                if not holds and not linked:
+            now = recorded.program, recorded.plan
+            variant = next((v for v in doubted if equal((v.captured, v.plan), now, reached.holds)), None)
+            if variant is not None:
+                variant.free()
+            else:
+                variant = _variant(title, key, recorded, dependencies, watch, build, frozen)
+                holds = variant.holds()
+                for words, array in watch.unseen[:1]:  # this raises where warnings are errors
+                    tell_unseen(f"the array that is {words} ({array.dtype} {array.shape})")
+                if put_back and not holds and not linked:  # the program cannot be run next
                     if sketched:
                         undo()
                     return MISS if sketched else recorded.result, _changes(title, dependencies)
+            if put_back:
                 undo()
-                return MISS, variant
         except BaseException:
             try:
                 undo()
             finally:
                 undo()  # an interrupt may have ended the first
             raise
-    return recorded.result, variant
+    return MISS if put_back else recorded.result, variant
+
+
+def _variant(
+    title: str, key: Key, recorded: _Recorded, dependencies: list[Dependency], watch: Watch,
+    build: Callable[[Simplified], Runner], frozen: Freezing | None,
+) -> Variant:  # fmt: skip
+    """The program of what was recorded, ready to run."""
+    simplified = Simplified(recorded.program)
+    if frozen is not None:
+        watch.leave_out([r.tensor._data for r in recorded.program.references])
+        refuse(title, recorded.program, recorded.plan)
+        steps: list[Step] = []
+        program = freeze(check(recorded.program), steps, frozen)
+        simplified = Simplified(recorded.program, (program, steps))
+        still = {i.params["op"] for i in program.body if i.name == "call"}
+        recorded.called[:] = [c for c in recorded.called if c.op in still]
+    return Variant(
+        title, key, recorded.program, simplified, recorded.called, build(simplified), recorded.plan, dependencies,
+        watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
+    )  # fmt: skip
 
 
 def _changes(title: str, dependencies: list[Dependency]) -> str:
