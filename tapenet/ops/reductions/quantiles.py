@@ -6,6 +6,7 @@ to these two, at the places a stable sort found them, as a `Scatter`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -232,14 +233,17 @@ _METHOD = """
         weights: of the elements, for method="inverted_cdf" only; constants."""
 
 
+def _distinct(r: np.random.Generator, nan: bool, *shape: int) -> Array:
+    """Numbers that lie apart, one of which may be nan."""
+    a = r.permutation(math.prod(shape)).reshape(shape) + r.uniform(-0.3, 0.3, shape)
+    if nan:
+        a[(1,) * len(shape)] = np.nan
+    return a
+
+
 def _quantile_samples(scale: float, nan: bool) -> Samples:
     def make(r: np.random.Generator) -> list[Sample]:
-        def array(*shape: int) -> Array:
-            a = r.permutation(math.prod(shape)).reshape(shape) + r.uniform(-0.3, 0.3, shape)
-            if nan:
-                a[(1,) * len(shape)] = np.nan
-            return a
-
+        array = functools.partial(_distinct, r, nan)
         # NumPy's nanquantile does not broadcast weights.
         weights = np.array([[2] * 3, [1] * 3]) if nan else [2, 1]
         return [
@@ -339,12 +343,7 @@ nanpercentile = _quantile(
 
 def _median_samples(nan: bool) -> Samples:
     def make(r: np.random.Generator) -> list[Sample]:
-        def array(*shape: int) -> Array:
-            a = r.permutation(math.prod(shape)).reshape(shape) + r.uniform(-0.3, 0.3, shape)
-            if nan:
-                a[(1,) * len(shape)] = np.nan
-            return a
-
+        array = functools.partial(_distinct, r, nan)
         return [
             sample(array(5)),
             sample(array(2, 4), axis=-1),
