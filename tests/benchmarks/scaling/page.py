@@ -131,15 +131,25 @@ def _coefficients(c: Mapping[str, float]) -> str:
     """What was fitted, in words."""
     rates = ", ".join(f"{kind} {c[kind]:.2f}" for kind in KINDS)
     return (
-        f"**Coefficients.** Of the rate of their kind reach: {rates}. Of the bandwidth is reached {c['memory']:.2f}.\n"
-        f"A call from Python takes {c['call']:.0f} µs, and {c['alone']:.0%} of what it runs is done by one thread.\n"
-        f"Sharing work among threads takes {c['share']:.1f} µs, an empty call {c['begin']:.1f} times what is measured."
+        f"**Coefficients.** What programs reach of the measured rates: {rates}; of the bandwidth {c['memory']:.2f}.\n"
+        f"A call from Python takes {c['call']:.0f} µs, and one thread alone does {c['alone']:.0%} of what it runs.\n"
+        f"Sharing work among threads takes {c['share']:.1f} µs, to call a program {c['begin']:.1f} times an empty call."
     )
 
 
 def _processor(where: Mapping[str, Any]) -> str:
     """Its rates."""
-    rows = [["bits, threads", "kernels, G/s", "products, G/s", "L2, GB/s", "L3", "memory", "call, µs"]]
+    rows = [
+        [
+            "bits, threads",
+            "kernels, 10⁹ operations/s",
+            "products, 10⁹ multiply-adds/s",
+            "L2, GB/s",
+            "L3, GB/s",
+            "memory, GB/s",
+            "empty call, µs",
+        ]
+    ]
     for key, r in sorted(where["rates"].items()):
         b = r["bandwidth"]
         width, _, threads = key.partition("/")
