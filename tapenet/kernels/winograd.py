@@ -24,7 +24,7 @@ it comes in with both signs. So may numbers beyond a sixteenth of the largest th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -49,15 +49,21 @@ LARGE, DEEP = 1 << 16, 64
 TRANSFORM, GRADIENT = 60, 45
 #: The same for threads.
 MOVED = 20
+#: The same forward with stride 2, of up to LARGE kernels and of more, as measured.
+STRIDED = 10, 30
 #: Known, or counted as a kernel runs.
 Number = TypeVar("Number", int, Value)
+#: Rows of whole numbers.
+Matrix = Sequence[Sequence[int]]
+#: The transform of kernels along one axis.
+Sums = Callable[[Value, Value, Value], tuple[Value, Value, Value, Value]]
 B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))  # Bᵀ
 A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
 
 
 class Shape(NamedTuple):
-    """Channels of input and output, height and width of the output, batch, height and width of the input, and how much
-    border there is above and to the left of it."""
+    """Channels of input and output, height and width of the output, batch, height and width of the input, how much
+    border there is above and to the left of it, and the stride."""
 
     channels: int
     outs: int
@@ -66,6 +72,7 @@ class Shape(NamedTuple):
     batch: int
     inputs: tuple[int, int]
     befores: tuple[int, int]
+    stride: int = 1
 
     @property
     def rows(self) -> int:
@@ -81,36 +88,46 @@ class Shape(NamedTuple):
     def seen(self) -> int:
         """Products of each pair of channels by other sums."""
         taps = (
-            sum(-n < t - before < length for t in range(3))
+            sum(-n * self.stride < t - before < length for t in range(3))
             for n, length, before in zip((self.height, self.width), self.inputs, self.befores, strict=True)
         )
         return math.prod(taps) * self.height * self.width * self.batch
 
     @property
     def multiply_adds(self) -> int:
-        return 16 * self.rows * self.columns * self.batch * self.channels * self.outs
+        return self.products * self.rows * self.columns * self.batch * self.channels * self.outs
+
+    @property
+    def products(self) -> int:
+        """Products of a tile, for each pair of channels."""
+        return 16 if self.stride == 1 else 25
 
 
 def pays(char: str, shape: Shape, gradient: bool = False) -> bool:
     """Whether this beats other sums: there are enough channels to make up for the transforms of images, and enough tiles for
-    those of the weights. Other sums leave out taps that see nothing but border."""
+    those of the weights. Other sums leave out taps that see nothing but border. With stride 2 and short registers, narrow
+    batches would take 0.9 to 1.8 of their time."""
     if char not in "fd":
         return False
-    lanes, columns = _lanes(np.dtype(char)), shape.columns * shape.batch
-    narrow = _narrow(shape, np.dtype(char))
-    if narrow and (lanes % shape.batch or not lanes <= 4 * columns <= 256 * lanes):
+    lanes, columns = lanes_of(np.dtype(char)), shape.columns * shape.batch
+    few, strided = narrow(shape, np.dtype(char)), shape.stride > 1
+    if few and (lanes % shape.batch or not lanes <= 4 * columns <= 256 * lanes):
+        return False
+    if few and strided and registers().bytes < 64:
         return False
     c, o = shape.channels, shape.outs
-    saved = shape.seen - 16 * shape.rows * columns
-    return c * o >= (16 if narrow else 12) * (c + o) and saved >= 16 * (GRADIENT if gradient else TRANSFORM)
+    saved = shape.seen - shape.products * shape.rows * columns
+    cost = STRIDED[c * o > LARGE] if strided else GRADIENT if gradient else TRANSFORM
+    return c * o >= (16 if few else 8 if strided else 12) * (c + o) and saved >= 16 * cost
 
 
-def _narrow(shape: Shape, dtype: np.dtype) -> bool:
+def narrow(shape: Shape, dtype: np.dtype) -> bool:
     """Whether a batch fills no vector."""
-    return 2 * shape.batch < _lanes(dtype)
+    return 2 * shape.batch < lanes_of(dtype)
 
 
-def _lanes(dtype: np.dtype) -> int:
+def lanes_of(dtype: np.dtype) -> int:
+    """How many numbers a vector register holds."""
     return registers().bytes // dtype.itemsize
 
 
@@ -126,7 +143,7 @@ def transformed(weight: np.ndarray, flipped: bool = False, turned: bool = False)
     nothing."""
     outs, channels = weight.shape[:2]
     found = aligned((16, _apart(outs * channels)), weight.dtype)
-    lanes, by_outs = _lanes(weight.dtype), flipped and not turned
+    lanes, by_outs = lanes_of(weight.dtype), flipped and not turned
     run = _transform((outs if by_outs else channels) % lanes, flipped, by_outs, weight.dtype.char)
     length = -(-outs // lanes) if by_outs else outs
     run(length, MOVED * found.size, np.ascontiguousarray(weight), found, outs, channels)
@@ -136,7 +153,7 @@ def transformed(weight: np.ndarray, flipped: bool = False, turned: bool = False)
 def back(found: np.ndarray, outs: int, channels: int) -> np.ndarray:
     """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3), of the sum f of what is found in parts."""
     gradient = empty((outs, channels, 3, 3), found.dtype)
-    run = _back(channels % _lanes(found.dtype), found.dtype.char)
+    run = _back(channels % lanes_of(found.dtype), found.dtype.char)
     run(outs, MOVED * found.size, found, gradient, len(found), outs, channels)
     return gradient
 
@@ -157,13 +174,13 @@ def convolve(
     turned = flipped and weight.shape[0] * weight.shape[1] >= LARGE
     far, odd = gemm.far(16 * shape.outs * shape.channels * x.itemsize), shape.outs % 2 > 0
     alike = shape._replace(channels=0, outs=0)
-    run = _convolve(alike, _rows(shape), odd, far, x.dtype.char, turned)
+    run = _convolve(alike, matrix_rows(shape), odd, far, x.dtype.char, turned)
     border = zeros(shape.batch * shape.inputs[1], x.dtype)
-    scratch = 17 * _rows(shape) * _columns(shape, x.dtype) * x.itemsize
+    scratch = 17 * matrix_rows(shape) * most_columns(shape, x.dtype) * x.itemsize
     u = made_of(weight, ("winograd", flipped, turned), lambda: transformed(weight, flipped, turned))
     lengths = shape.channels, shape.outs
     run(
-        _length(shape, x.dtype),
+        length_of(shape, x.dtype),
         shape.multiply_adds,
         x,
         border,
@@ -183,13 +200,13 @@ def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     Where weights are so many that sums of their own would cost threads more than they save, each takes lines of the transformed
     tiles, and reads all of x and y."""
     border = zeros(shape.batch * max(shape.inputs[1], shape.width), x.dtype)
-    size, length = 16 * _apart(shape.outs * shape.channels), _length(shape, x.dtype)
+    size, length = 16 * _apart(shape.outs * shape.channels), length_of(shape, x.dtype)
     number = parts(length, shape.multiply_adds, size)
     by_lines = number == 1
     run = _weight_grad(shape, x.dtype.char, by_lines)
     u = aligned((number, 16, _apart(shape.outs * shape.channels)), x.dtype)
     clear(u)
-    column = _columns(shape, x.dtype) * x.itemsize
+    column = most_columns(shape, x.dtype) * x.itemsize
     scratch = 16 * (shape.channels | 1) * column, 16 * (shape.outs | 1) * column, shape.channels * column
     arguments = x, border, u, y, *scratch, _images(shape, x.dtype)
     if by_lines:
@@ -199,14 +216,14 @@ def weight_grad(x: np.ndarray, y: np.ndarray, shape: Shape) -> np.ndarray:
     return back(u, shape.outs, shape.channels)
 
 
-def _length(shape: Shape, dtype: np.dtype) -> int:
+def length_of(shape: Shape, dtype: np.dtype) -> int:
     """The range that kernels do: that of the blocks of tiles; of bands of rows, where batches are narrow."""
-    if _narrow(shape, dtype):
-        return sum(count for _, count, _ in _bands(shape))
+    if narrow(shape, dtype):
+        return sum(count for _, count, _ in bands(shape))
     return shape.rows * sum(count for _, count, _, _ in _steps(shape))
 
 
-def _bands(shape: Shape) -> list[tuple[int, int, int]]:
+def bands(shape: Shape) -> list[tuple[int, int, int]]:
     """The rows of tiles in bands, for narrow batches: where those of one size begin, how many there are, and the size."""
     return list(even(shape.rows, max(1, COLUMNS // (shape.columns * shape.batch))))
 
@@ -216,22 +233,22 @@ def _most(shape: Shape) -> int:
     return max(1, COLUMNS // shape.batch)
 
 
-def _rows(shape: Shape) -> int:
+def matrix_rows(shape: Shape) -> int:
     """How many rows apart the matrices of a block lie: an odd number, the same for about as many channels."""
     return 1 << (max(shape.channels, shape.outs) - 1).bit_length() | 1
 
 
-def _columns(shape: Shape, dtype: np.dtype) -> int:
+def most_columns(shape: Shape, dtype: np.dtype) -> int:
     """Columns of the largest block of tiles, or of the largest band."""
-    if _narrow(shape, dtype):
-        return max(size for *_, size in _bands(shape)) * shape.columns * shape.batch
+    if narrow(shape, dtype):
+        return max(size for *_, size in bands(shape)) * shape.columns * shape.batch
     return min(_most(shape), shape.columns) * shape.batch
 
 
 # -- kernels -----------------------------------------------------------------------------------------------------
 
 
-def _applied(matrix: Sequence[Sequence[int]], values: Sequence[Value]) -> list[Value]:
+def _applied(matrix: Matrix, values: Sequence[Value]) -> list[Value]:
     """A matrix of 0, 1 and -1, times values."""
     found = []
     for row in matrix:
@@ -245,7 +262,7 @@ def _applied(matrix: Sequence[Sequence[int]], values: Sequence[Value]) -> list[V
 
 
 def both(
-    matrix: Sequence[Sequence[int]], tile: list[list[Value]], lines: Sequence[int] | None = None
+    matrix: Matrix, tile: list[list[Value]], lines: Sequence[int] | None = None
 ) -> list[list[Value]]:  # fmt: skip
     """M t Mᵀ of a tile; only these of its lines, if any are named."""
     some = matrix if lines is None else [matrix[i] for i in lines]
@@ -261,7 +278,7 @@ def _steps(shape: Shape) -> list[tuple[int, int, int, int]]:
     return [*found, (whole, 1, 1, 1)] if shape.width % 2 else found
 
 
-def _blocks(
+def tile_blocks(
     k: Kernel, shape: Shape, begin: Value, end: Value
 ) -> Iterator[tuple[Value, Value, int, tuple[int, int]]]:  # fmt: skip
     """The blocks of tiles of a part of the range. Gives the row, the first tile, the tiles, and how many rows and columns of a
@@ -293,14 +310,14 @@ def _inputs(
     """V of a block of tiles, these lines of them."""
     n = shape.batch
     above, before = shape.befores
-    rows = [_there(shape, 0, row, i) for i in range(4)]
+    rows = [is_there(shape, 0, row, i) for i in range(4)]
     for c in k.turns(channels):
         for t in k.turns(size):
-            columns = [_there(shape, 1, first + t, j) for j in range(4)]
+            columns = [is_there(shape, 1, first + t, j) for j in range(4)]
             corner, cells = x.moved(c, row * 2, (first + t) * 2).near(), v.moved(0, c, t * n).near()
             places = [
                 [
-                    _seen(corner.moved(0, i - above, j - before), border, (line, column))
+                    seen_at(corner.moved(0, i - above, j - before), border, (line, column))
                     for j, column in enumerate(columns)
                 ]
                 for i, line in enumerate(rows)
@@ -312,16 +329,17 @@ def _inputs(
                         cells.store(value, 4 * i + j, 0, at, count=count)
 
 
-def _there(shape: Shape, axis: int, tile: Value, i: int) -> Value | None:
+def is_there(shape: Shape, axis: int, tile: Value, i: int) -> Value | None:
     """Whether the i-th row or column of a tile is in the input, None if each tile's is."""
     length, before = shape.inputs[axis], shape.befores[axis]
-    last = 2 * ((shape.rows, shape.columns)[axis] - 1) + i - before
+    step = 2 * shape.stride
+    last = step * ((shape.rows, shape.columns)[axis] - 1) + i - before
     if i >= before and last < length:
         return None
-    return (tile * 2 + (i - before)).compare("ult", length)
+    return (tile * step + (i - before)).compare("ult", length)
 
 
-def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None]) -> Array:
+def seen_at(array: Array, border: Array, there: Sequence[Value | None]) -> Array:
     """The batch of one place, or zeros where it is not there."""
     k, pointer = array.kernel, array.pointer
     for condition in there:
@@ -344,7 +362,7 @@ def _transform(rest: int, flipped: bool, by_outs: bool, char: str) -> Shared:
 
     def some(o: Value, c: Index, count: int) -> None:
         at = channels * o + c
-        _kernels(
+        write_kernels(
             k,
             weight.moved(at * 9).near(),
             rows,
@@ -378,8 +396,9 @@ def _matrices(outs: Value, channels: Value) -> list[Value]:
     return [apart * q for q in range(16)]
 
 
-def _kernels(
-    k: Kernel, weight: Array, rows: Sequence[Index], u: Array, matrices: Sequence[Value], count: int, flipped: bool
+def write_kernels(
+    k: Kernel, weight: Array, rows: Sequence[Index], u: Array, matrices: Sequence[Value], count: int, flipped: bool,
+    by_column: Sums | None = None, by_row: Sums | None = None,
 ) -> None:  # fmt: skip
     """U of so many kernels: where each begins, and where each of the sixteen matrices does."""
     zero, taps = k.number(0.0, k.lanes), []
@@ -389,8 +408,8 @@ def _kernels(
         taps += k.transposed(loaded)[:some]
     if flipped:
         taps.reverse()
-    lines = zip(*(_by_g(*taps[i::3]) for i in range(3)), strict=True)
-    values = [value for line in lines for value in _by_g(*line)]
+    lines = zip(*((by_column or _by_g)(*taps[i::3]) for i in range(3)), strict=True)
+    values = [value for line in lines for value in (by_row or _by_g)(*line)]
     for at, value in zip(matrices, values, strict=True):
         u.store(value, at, count=count if count < k.lanes else None)
 
@@ -475,33 +494,38 @@ def _convolve(shape: Shape, rows: int, odd: bool, far: bool, char: str, turned: 
                 gemm.write(k, lengths, [left, right, out], k.dtype, (first > 0).name, rows=tiles, far=far)
         return m
 
-    if _narrow(shape, k.dtype):
-        for row, size in _some_rows(k, shape, *k.range()):
+    if narrow(shape, k.dtype):
+        for row, size in row_blocks(k, shape, *k.range()):
             columns = size * shape.columns * n
             _row_inputs(k, shape, channels, x, border, images, memory.shaped(17, rows, columns).moved(1), row, size)
-            _row_outputs(k, shape, outs, products(columns), bias, out, row, size)
+            write_rows(k, shape, outs, products(columns), bias, out, row, size)
         return k.shared()
-    for row, first, size, part in _blocks(k, shape, *k.range()):
+    for row, first, size, part in tile_blocks(k, shape, *k.range()):
         _inputs(k, shape, channels, x, border, memory.shaped(17, rows, size * n).moved(1), row, first, size)
-        _outputs(k, shape, outs, products(size * n), bias, out, row, first, size, part)
+        write_tiles(k, shape, outs, products(size * n), bias, out, row, first, size, part)
     return k.shared()
 
 
-def _outputs(
+def write_tiles(
     k: Kernel, shape: Shape, outs: Index, m: Array, bias: Array, out: Array, row: Index, first: Index, size: int,
-    part: tuple[int, int],
+    part: tuple[int, int], matrix: Matrix = A,
 ) -> None:  # fmt: skip
     """Aᵀ M A plus the bias: the upper left part of each tile."""
-    n = shape.batch
+    n, side = shape.batch, len(matrix[0])
     for o in k.turns(outs):
         number = k.spread(bias.load(o), k.lanes)
         for t in k.turns(size):
             cells, corner = m.moved(0, o, t * n).near(), out.moved(o, row * 2, (first + t) * (2 * n)).near()
             for at, count in k.vectors(0, n):
-                tile = [[cells.load(4 * i + j, 0, at, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)]
-                for i, values in enumerate(both(A, tile)[: part[0]]):
+                tile = _products(k, cells, side, at, count)
+                for i, values in enumerate(both(matrix, tile)[: part[0]]):
                     for j, value in enumerate(values[: part[1]]):
                         corner.store(value + number, 0, i, j * n + at, count=count)
+
+
+def _products(k: Kernel, cells: Array, side: int, at: Index, count: int | None) -> list[list[Value]]:
+    """M of some tiles."""
+    return [[cells.load(side * i + j, 0, at, lanes=k.lanes, count=count) for j in range(side)] for i in range(side)]
 
 
 @factory(128)
@@ -515,7 +539,7 @@ def _weight_grad(shape: Shape, char: str, by_lines: bool) -> Shared:
     y = k.array(shape.outs, shape.height, shape.width * n)
     v_memory, m_memory, turned, images = (k.scratch(1) for _ in range(4))
     part_of = k.range(rounds=1 if by_lines else ROUNDS)
-    whole = k.index(0), k.index(_length(shape, k.dtype))
+    whole = k.index(0), k.index(length_of(shape, k.dtype))
     begin, end = whole if by_lines else part_of
     first_line, last_line = part_of if by_lines else (k.index(0), k.index(4))
 
@@ -544,15 +568,15 @@ def _weight_grad(shape: Shape, char: str, by_lines: bool) -> Shared:
             for _ in k.when(there):
                 yield some
 
-    if _narrow(shape, k.dtype):
-        for row, size in _some_rows(k, shape, begin, end):
+    if narrow(shape, k.dtype):
+        for row, size in row_blocks(k, shape, begin, end):
             v, m = matrices(size * shape.columns * n)
             for some in lines():
                 _row_inputs(k, shape, shape.channels, x, border, images, v, row, size, some)
                 _row_adjoint(k, shape, y, border, m, row, size, some)
             products(size * shape.columns * n)
         return k.shared()
-    for row, first, size, part in _blocks(k, shape, begin, end):
+    for row, first, size, part in tile_blocks(k, shape, begin, end):
         v, m = matrices(size * n)
         for some in lines():
             _inputs(k, shape, shape.channels, x, border, v, row, first, size, some)
@@ -585,10 +609,10 @@ def _adjoint(
 # -- narrow batches ----------------------------------------------------------------------------------------------
 
 
-def _some_rows(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[Value, int]]:
+def row_blocks(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tuple[Value, int]]:
     """The bands of a part of the range: the first row of tiles, and how many there are."""
     done = 0
-    for first, count, size in _bands(shape):
+    for first, count, size in bands(shape):
         for band in k.turns(end.at_most(done + count), begin.at_least(done)):
             yield (band - done) * size + first, size
         done += count
@@ -596,14 +620,14 @@ def _some_rows(k: Kernel, shape: Shape, begin: Value, end: Value) -> Iterator[tu
 
 def _image(shape: Shape) -> tuple[int, int, int]:
     """How many channels of a band are brought apart before they are read, its rows at most, and the numbers of half a row."""
-    rows, half = 2 * max(size for *_, size in _bands(shape)) + 2, (shape.columns + 1) * shape.batch
+    rows, half = 2 * max(size for *_, size in bands(shape)) + 2, (shape.columns + 1) * shape.batch
     return max(1, min(8, 4096 // (2 * rows * half))), rows, half
 
 
 def _images(shape: Shape, dtype: np.dtype) -> int:
     """Bytes of these channels, and of a vector behind them."""
     channels, rows, half = _image(shape)
-    return (channels * rows * 2 * half + 16) * dtype.itemsize if _narrow(shape, dtype) else 0
+    return (channels * rows * 2 * half + 16) * dtype.itemsize if narrow(shape, dtype) else 0
 
 
 def _row_inputs(
@@ -619,7 +643,7 @@ def _row_inputs(
         for c in k.turns(count):
             for line in k.turns(2 * size + 2):
                 place = row * 2 + line - above
-                seen = _seen(x.part(first + c, place), border, (place.compare("ult", height), None)).shaped(1)
+                seen = seen_at(x.part(first + c, place), border, (place.compare("ult", height), None)).shaped(1)
                 planes(k, seen, image.part(c, line), (width, -before, 2, shape.columns + 1), n)
         for c in k.turns(count):
             for r in k.turns(size):
@@ -643,19 +667,19 @@ def _pairs(k: Kernel, shape: Shape) -> Iterator[tuple[int, int | None, int | Non
         yield at, count, some if some < 2 * k.lanes else None
 
 
-def _row_outputs(
-    k: Kernel, shape: Shape, outs: Index, m: Array, bias: Array, out: Array, row: Value, size: int
+def write_rows(
+    k: Kernel, shape: Shape, outs: Index, m: Array, bias: Array, out: Array, row: Value, size: int, matrix: Matrix = A
 ) -> None:  # fmt: skip
     """Aᵀ M A plus the bias, of some rows of tiles."""
-    n = shape.batch
+    n, side = shape.batch, len(matrix[0])
     for o in k.turns(outs):
         number = k.spread(bias.load(o), k.lanes)
         for r in k.turns(size):
             lines: list[list[Value]] = [[], []]
             cells = m.moved(0, o, r * (shape.columns * n)).near()
             for at, count, _ in _pairs(k, shape):
-                tile = [[cells.load(4 * i + j, 0, at, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)]
-                for line, (even_places, odd) in zip(lines, both(A, tile), strict=True):
+                tile = _products(k, cells, side, at, count)
+                for line, (even_places, odd) in zip(lines, both(matrix, tile), strict=True):
                     line.append(k.interleaved(even_places + number, odd + number, n))
             for i, results in enumerate(lines):
                 place = (row + r) * 2 + i
@@ -676,7 +700,7 @@ def _row_adjoint(
             for i in range(2):
                 place = (row + r) * 2 + i
                 there = place.compare("ult", shape.height) if shape.height % 2 else None
-                seen.append(_seen(y.part(o, place), border, (there, None)))
+                seen.append(seen_at(y.part(o, place), border, (there, None)))
             cells = m.moved(0, o, r * (shape.columns * n)).near()
             for at, count, some in _pairs(k, shape):
                 pair = [line.load(2 * at, lanes=2 * k.lanes, count=some) for line in seen]

@@ -91,6 +91,89 @@ def test_winograd(channels: tuple[int, int], size: Any, batch: int, padding: Any
     check(2, size, batch, (*channels, 1), (3, 3), (1, padding, 1), dtype)
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize(
+    ("channels", "size", "batch", "padding"),
+    [
+        ((24, 24), (8, 8), 16, 1),
+        ((25, 33), (9, 11), 40, ((0, 0), (1, 0))),
+        ((24, 24), (7, 10), 20, ((2, 1), (0, 3))),
+        ((24, 17), (5, 3), 40, ((4, 0), (3, 5))),  # tiles of nothing but border
+        ((33, 40), (56, 58), 1, 1),  # vectors of tiles
+        ((40, 34), (37, 63), 1, ((1, 1), (0, 0))),
+        ((32, 36), (33, 31), 2, ((0, 1), (2, 1))),
+    ],
+)
+def test_winograd_with_stride(channels: tuple[int, int], size: Any, batch: int, padding: Any, dtype: str) -> None:
+    by_phases(2, size, batch, (*channels, 1), (3, 3), (2, padding, 1), dtype)
+
+
+def by_phases(*case: Any) -> None:
+    """`check` a case by Winograd's algorithm with stride 2, whether or not it pays."""
+    strided, taken = importlib.import_module("tapenet.kernels.winograd_strided"), []
+    made = strided.convolve
+    kernel_dispatch._by_winograd.cache_clear()
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(strided, "convolve", lambda *given: taken.append(given) or made(*given))  # type: ignore[func-returns-value]
+        m.setattr(kernel_dispatch, "WORTH", 0)
+        m.setattr("tapenet.kernels.winograd.pays", lambda *given: True)
+        check(*case)
+    kernel_dispatch._by_winograd.cache_clear()
+    assert len(taken) == 1
+
+
+def test_strides_go_by_winograd_where_that_pays() -> None:
+    winograd = importlib.import_module("tapenet.kernels.winograd")
+
+    def pays(channels: int, outs: int, size: int, batch: int) -> bool:
+        half = (size + 1) // 2
+        return bool(winograd.pays("f", winograd.Shape(channels, outs, half, half, batch, (size, size), (1, 1), 2)))
+
+    assert pays(64, 128, 8, 16)
+    assert pays(16, 16, 32, 16)
+    assert pays(128, 256, 4, 16)
+    assert not pays(3, 64, 32, 16)
+    assert not pays(512, 512, 4, 16)  # so many weights for 16 tiles
+    assert not pays(128, 128, 2, 64)  # taps see border
+    assert pays(64, 128, 56, 1) == (registers().bytes == 64)
+
+
+@pytest.mark.parametrize(
+    ("size", "batch", "outs", "length"),
+    [
+        ((12, 12), 40, 40, 9),  # blocks of tiles
+        ((33, 63), 1, 40, 3),  # bands of rows
+        ((28, 28), 1, 150, 150),  # outputs of one band
+        ((4, 4), 40, 141, 141),  # of one block
+    ],
+)
+def test_threads_share_winograds_tiles_with_stride(
+    size: Any, batch: int, outs: int, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    lengths: list[int] = []
+    called = sharing.Shared.__call__
+
+    def noted(self: sharing.Shared, length: int, cost: int, *arguments: Any, **options: Any) -> None:
+        if self.form[0] == "winograd_strided":
+            lengths.append(length)
+        called(self, length, cost, *arguments, **options)
+
+    monkeypatch.setattr(sharing.Shared, "__call__", noted)
+    x = batch_last(R.normal(size=(batch, 33, *size)).astype("f"))
+    w = R.normal(size=(outs, 33, 3, 3)).astype("f")
+    forward, _, _ = spatial.forwards(2)
+    found = []
+    kernel_dispatch._by_winograd.cache_clear()
+    with monkeypatch.context() as m:
+        m.setattr("tapenet.kernels.winograd.pays", lambda *given: True)
+        for threads in (1, 2, 3):
+            many_threads(m, threads)
+            found.append(forward(x, w, None, 2, 1))
+    kernel_dispatch._by_winograd.cache_clear()
+    assert lengths == [length] * 3
+    agree(found[1:], found[:1] * 2, "f", 0)
+
+
 @pytest.mark.parametrize(("size", "batch", "dtype"), [((7, 9), 16, "f"), ((9, 33), 1, "d")])
 def test_many_kernels_of_winograd_are_read_transposed(
     size: Any, batch: int, dtype: str, monkeypatch: pytest.MonkeyPatch
@@ -554,9 +637,13 @@ def test_gathered_doubles() -> None:
 
 
 def test_the_stated_error_of_winograd() -> None:
-    """64 to 64 channels of 14 x 14, batch 64: within 7e-7 of the largest result, forward and by the weights."""
+    """64 to 64 channels of 14 x 14, batch 64: within 7e-7 of the largest result, forward, with stride 2 too, and by the
+    weights."""
     forward, _, weight_grad = spatial.forwards(2)
     x, w = R.normal(size=(64, 64, 14, 14)).astype("f"), R.normal(size=(64, 64, 3, 3)).astype("f")
+    with kernels.switched(False):
+        strided = forward(x.astype("d"), w.astype("d"), None, 2, 1)
+    agree((forward(x, w, None, 2, 1),), (strided,), "f", 7e-7, least=0)
     out = forward(x, w, None, 1, 1)
     found = weight_grad(x, out, w.shape, 1, 1)
     x, w, g = (a.astype("d") for a in (x, w, out))

@@ -61,7 +61,9 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     bias = np.ascontiguousarray(bias, x.dtype)
     if (square := _by_winograd(winograd, x.dtype.char, p, False)) is not None:
         out = _result((p.outs, *p.out), x.dtype, p)
-        winograd.convolve(moves.batch_last(x), weight, bias, out, square)
+        by_tiles = kernels.use("winograd_strided") if square.stride > 1 else winograd
+        assert by_tiles is not None  # there are others
+        by_tiles.convolve(moves.batch_last(x), weight, bias, out, square)
         return out
     by_channels = _by_channels(x.dtype.char, p, False)
     if by_channels is not None:
@@ -262,13 +264,14 @@ def _gathers(
 @functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
 def _by_winograd(winograd: ModuleType, char: str, p: Plan, gradient: bool, back: bool = False) -> Any:
     """The shape for Winograd's algorithm, or that of the gradient by the input, where that pays."""
-    if not (p.kernel == (3, 3) and p.stride == p.dilation == (1, 1) and p.groups == 1):
+    strides = ((1, 1),) if gradient else ((1, 1), (2, 2))
+    if not (p.kernel == (3, 3) and p.stride in strides and p.dilation == (1, 1) and p.groups == 1):
         return None
     if back:
         befores = tuple(2 - a for a in p.befores)
         shape = winograd.Shape(p.outs, p.channels, *p.sizes, p.batch, p.out, befores)
     else:
-        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, p.sizes, p.befores)
+        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, p.sizes, p.befores, p.stride[0])
     return shape if winograd.pays(char, shape, gradient) else None
 
 
