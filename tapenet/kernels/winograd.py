@@ -49,7 +49,7 @@ LARGE, DEEP = 1 << 16, 64
 TRANSFORM, GRADIENT = 60, 45
 #: The same for threads.
 MOVED = 20
-#: The same forward with stride 2, of up to LARGE kernels and of more, as measured.
+#: The same with stride 2, of up to LARGE kernels and of more, as measured.
 STRIDED = 10, 30
 #: Known, or counted as a kernel runs.
 Number = TypeVar("Number", int, Value)
@@ -63,7 +63,7 @@ A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
 
 class Shape(NamedTuple):
     """Channels of input and output, height and width of the output, batch, height and width of the input, how much
-    border there is above and to the left of it, and the stride."""
+    border there is above and to the left of it, the stride, and how many results a tile has along an axis."""
 
     channels: int
     outs: int
@@ -73,22 +73,23 @@ class Shape(NamedTuple):
     inputs: tuple[int, int]
     befores: tuple[int, int]
     stride: int = 1
+    tile: int = 2
 
     @property
     def rows(self) -> int:
         """Rows of tiles."""
-        return -(-self.height // 2)
+        return -(-self.height // self.tile)
 
     @property
     def columns(self) -> int:
         """Columns of tiles."""
-        return -(-self.width // 2)
+        return -(-self.width // self.tile)
 
     @property
     def seen(self) -> int:
         """Products of each pair of channels by other sums."""
         taps = (
-            sum(-n * self.stride < t - before < length for t in range(3))
+            sum((1 - n) * self.stride <= t - before < length for t in range(3))
             for n, length, before in zip((self.height, self.width), self.inputs, self.befores, strict=True)
         )
         return math.prod(taps) * self.height * self.width * self.batch
@@ -105,18 +106,21 @@ class Shape(NamedTuple):
 
 def pays(char: str, shape: Shape, gradient: bool = False) -> bool:
     """Whether this beats other sums: there are enough channels to make up for the transforms of images, and enough tiles for
-    those of the weights. Other sums leave out taps that see nothing but border. With stride 2 and short registers, narrow
-    batches would take 0.9 to 1.8 of their time."""
+    those of the weights. Other sums leave out taps that see nothing but border. Forward with stride 2 and short registers,
+    narrow batches would take 0.9 to 1.8 of their time."""
     if char not in "fd":
         return False
     lanes, columns = lanes_of(np.dtype(char)), shape.columns * shape.batch
     few, strided = narrow(shape, np.dtype(char)), shape.stride > 1
     if few and (lanes % shape.batch or not lanes <= 4 * columns <= 256 * lanes):
         return False
-    if few and strided and registers().bytes < 64:
+    if few and strided and not gradient and registers().bytes < 64:
         return False
     c, o = shape.channels, shape.outs
-    saved = shape.seen - shape.products * shape.rows * columns
+    seen = shape.seen
+    if strided and gradient:  # even places see one tap, odd ones two
+        seen = math.prod(n + n // 2 for n in shape.inputs) * shape.batch
+    saved = seen - shape.products * shape.rows * columns
     cost = STRIDED[c * o > LARGE] if strided else GRADIENT if gradient else TRANSFORM
     return c * o >= (16 if few else 8 if strided else 12) * (c + o) and saved >= 16 * cost
 
@@ -273,9 +277,9 @@ def both(
 def _steps(shape: Shape) -> list[tuple[int, int, int, int]]:
     """The tiles of one row in blocks: where those of one kind begin, how many there are, the tiles of each, and how many
     columns of a tile are results."""
-    whole = shape.width // 2
-    found = [(*some, 2) for some in even(whole, _most(shape))] if whole else []
-    return [*found, (whole, 1, 1, 1)] if shape.width % 2 else found
+    whole, rest = divmod(shape.width, shape.tile)
+    found = [(*some, shape.tile) for some in even(whole, _most(shape))] if whole else []
+    return [*found, (whole, 1, 1, rest)] if rest else found
 
 
 def tile_blocks(
@@ -287,12 +291,13 @@ def tile_blocks(
     row_of = sum(count for _, count, _, _ in steps)
     over = end + (row_of - 1)
     first_row, last_row = begin.op("udiv", begin, row_of), over.op("udiv", over, row_of)
-    whole = k.index(shape.height // 2)
+    full, rest = divmod(shape.height, shape.tile)
+    whole = k.index(full)
     for lowest, highest, high in (
-        (first_row, last_row.at_most(whole), 2),
-        (first_row.at_least(whole), last_row, 1),
+        (first_row, last_row.at_most(whole), shape.tile),
+        (first_row.at_least(whole), last_row, rest),
     ):
-        if high == 1 and shape.height % 2 == 0:
+        if not high:
             continue
         for row in k.turns(highest, lowest):
             done = 0
@@ -396,9 +401,15 @@ def _matrices(outs: Value, channels: Value) -> list[Value]:
     return [apart * q for q in range(16)]
 
 
+def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
+    """G times (a, b, c)."""
+    outer, inner = (a + c) * 0.5, b * 0.5
+    return a, outer + inner, outer - inner, c
+
+
 def write_kernels(
     k: Kernel, weight: Array, rows: Sequence[Index], u: Array, matrices: Sequence[Value], count: int, flipped: bool,
-    by_column: Sums | None = None, by_row: Sums | None = None,
+    by_column: Sums = _by_g, by_row: Sums = _by_g,
 ) -> None:  # fmt: skip
     """U of so many kernels: where each begins, and where each of the sixteen matrices does."""
     zero, taps = k.number(0.0, k.lanes), []
@@ -408,16 +419,10 @@ def write_kernels(
         taps += k.transposed(loaded)[:some]
     if flipped:
         taps.reverse()
-    lines = zip(*((by_column or _by_g)(*taps[i::3]) for i in range(3)), strict=True)
-    values = [value for line in lines for value in (by_row or _by_g)(*line)]
+    lines = zip(*(by_column(*taps[i::3]) for i in range(3)), strict=True)
+    values = [value for line in lines for value in by_row(*line)]
     for at, value in zip(matrices, values, strict=True):
         u.store(value, at, count=count if count < k.lanes else None)
-
-
-def _by_g(a: Value, b: Value, c: Value) -> tuple[Value, Value, Value, Value]:
-    """G times (a, b, c)."""
-    outer, inner = (a + c) * 0.5, b * 0.5
-    return a, outer + inner, outer - inner, c
 
 
 @factory(128)

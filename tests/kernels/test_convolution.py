@@ -102,6 +102,11 @@ def test_winograd(channels: tuple[int, int], size: Any, batch: int, padding: Any
         ((33, 40), (56, 58), 1, 1),  # vectors of tiles
         ((40, 34), (37, 63), 1, ((1, 1), (0, 0))),
         ((32, 36), (33, 31), 2, ((0, 1), (2, 1))),
+        ((25, 33), (10, 13), 20, 1),  # the gradient of parts of tiles
+        ((17, 26), (15, 8), 16, 1),
+        ((33, 40), (62, 65), 1, 1),
+        ((150, 40), (27, 30), 1, 1),
+        ((32, 36), (33, 32), 2, ((1, 0), (1, 1))),  # a row that no window sees
     ],
 )
 def test_winograd_with_stride(channels: tuple[int, int], size: Any, batch: int, padding: Any, dtype: str) -> None:
@@ -109,25 +114,31 @@ def test_winograd_with_stride(channels: tuple[int, int], size: Any, batch: int, 
 
 
 def by_phases(*case: Any) -> None:
-    """`check` a case by Winograd's algorithm with stride 2, whether or not it pays."""
+    """`check` a case by Winograd's algorithm with stride 2, whether or not it pays: forward, and the gradient by the input
+    with a border of 1."""
     strided, taken = importlib.import_module("tapenet.kernels.winograd_strided"), []
-    made = strided.convolve
     kernel_dispatch._by_winograd.cache_clear()
     with pytest.MonkeyPatch.context() as m:
-        m.setattr(strided, "convolve", lambda *given: taken.append(given) or made(*given))  # type: ignore[func-returns-value]
+        for name in ("convolve", "input_grad"):
+            made = Mock(side_effect=getattr(strided, name))
+            m.setattr(strided, name, made)
+            taken.append(made)
         m.setattr(kernel_dispatch, "WORTH", 0)
         m.setattr("tapenet.kernels.winograd.pays", lambda *given: True)
         check(*case)
     kernel_dispatch._by_winograd.cache_clear()
-    assert len(taken) == 1
+    padding = case[5][1]
+    back = padding == 1 or padding[0][0] == padding[1][0] == 1
+    assert [made.call_count for made in taken] == [1, back]
 
 
 def test_strides_go_by_winograd_where_that_pays() -> None:
     winograd = importlib.import_module("tapenet.kernels.winograd")
 
-    def pays(channels: int, outs: int, size: int, batch: int) -> bool:
+    def pays(channels: int, outs: int, size: int, batch: int, gradient: bool = False) -> bool:
         half = (size + 1) // 2
-        return bool(winograd.pays("f", winograd.Shape(channels, outs, half, half, batch, (size, size), (1, 1), 2)))
+        shape = winograd.Shape(channels, outs, half, half, batch, (size, size), (1, 1), 2)
+        return bool(winograd.pays("f", shape, gradient))
 
     assert pays(64, 128, 8, 16)
     assert pays(16, 16, 32, 16)
@@ -136,13 +147,16 @@ def test_strides_go_by_winograd_where_that_pays() -> None:
     assert not pays(512, 512, 4, 16)  # so many weights for 16 tiles
     assert not pays(128, 128, 2, 64)  # taps see border
     assert pays(64, 128, 56, 1) == (registers().bytes == 64)
+    assert pays(64, 128, 56, 1, True)
+    assert pays(64, 64, 15, 16, True)
+    assert not pays(128, 128, 7, 64, True)  # as many products as places see taps
 
 
 @pytest.mark.parametrize(
     ("size", "batch", "outs", "length"),
     [
         ((12, 12), 40, 40, 9),  # blocks of tiles
-        ((33, 63), 1, 40, 3),  # bands of rows
+        ((34, 64), 1, 40, 3),  # bands of rows
         ((28, 28), 1, 150, 150),  # outputs of one band
         ((4, 4), 40, 141, 141),  # of one block
     ],
@@ -150,28 +164,31 @@ def test_strides_go_by_winograd_where_that_pays() -> None:
 def test_threads_share_winograds_tiles_with_stride(
     size: Any, batch: int, outs: int, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
+    """Forward, and in the gradient by an input of as many channels as there are outputs."""
     lengths: list[int] = []
     called = sharing.Shared.__call__
 
     def noted(self: sharing.Shared, length: int, cost: int, *arguments: Any, **options: Any) -> None:
-        if self.form[0] == "winograd_strided":
+        if self.form[0] in ("winograd_strided", "winograd_strided_inputs"):
             lengths.append(length)
         called(self, length, cost, *arguments, **options)
 
     monkeypatch.setattr(sharing.Shared, "__call__", noted)
     x = batch_last(R.normal(size=(batch, 33, *size)).astype("f"))
-    w = R.normal(size=(outs, 33, 3, 3)).astype("f")
-    forward, _, _ = spatial.forwards(2)
+    w, back = (R.normal(size=(*channels, 3, 3)).astype("f") for channels in ((outs, 33), (33, outs)))
+    y = batch_last(R.normal(size=(batch, 33, *(n // 2 for n in size))).astype("f"))
+    forward, input_grad, _ = spatial.forwards(2)
     found = []
     kernel_dispatch._by_winograd.cache_clear()
     with monkeypatch.context() as m:
         m.setattr("tapenet.kernels.winograd.pays", lambda *given: True)
         for threads in (1, 2, 3):
             many_threads(m, threads)
-            found.append(forward(x, w, None, 2, 1))
+            found.append((forward(x, w, None, 2, 1), input_grad(y, back, (batch, outs, *size), 2, 1)))
     kernel_dispatch._by_winograd.cache_clear()
-    assert lengths == [length] * 3
-    agree(found[1:], found[:1] * 2, "f", 0)
+    assert lengths == [length] * 6
+    for several in found[1:]:
+        agree(several, found[0], "f", 0)
 
 
 @pytest.mark.parametrize(("size", "batch", "dtype"), [((7, 9), 16, "f"), ((9, 33), 1, "d")])
@@ -637,13 +654,15 @@ def test_gathered_doubles() -> None:
 
 
 def test_the_stated_error_of_winograd() -> None:
-    """64 to 64 channels of 14 x 14, batch 64: within 7e-7 of the largest result, forward, with stride 2 too, and by the
-    weights."""
-    forward, _, weight_grad = spatial.forwards(2)
+    """64 to 64 channels of 14 x 14, batch 64: within 7e-7 of the largest result, forward and by the weights; with stride
+    2 forward and by the input."""
+    forward, input_grad, weight_grad = spatial.forwards(2)
     x, w = R.normal(size=(64, 64, 14, 14)).astype("f"), R.normal(size=(64, 64, 3, 3)).astype("f")
     with kernels.switched(False):
         strided = forward(x.astype("d"), w.astype("d"), None, 2, 1)
-    agree((forward(x, w, None, 2, 1),), (strided,), "f", 7e-7, least=0)
+        by_input = input_grad(strided.astype("f").astype("d"), w.astype("d"), x.shape, 2, 1)
+    halves = forward(x, w, None, 2, 1), input_grad(strided.astype("f"), w, x.shape, 2, 1)
+    agree(halves, (strided, by_input), "f", 7e-7, least=0)
     out = forward(x, w, None, 1, 1)
     found = weight_grad(x, out, w.shape, 1, 1)
     x, w, g = (a.astype("d") for a in (x, w, out))

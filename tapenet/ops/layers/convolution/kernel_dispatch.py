@@ -61,9 +61,7 @@ def conv(x: Array, weight: Array, bias: Array | None, p: Plan) -> Array | None:
     bias = np.ascontiguousarray(bias, x.dtype)
     if (square := _by_winograd(winograd, x.dtype.char, p, False)) is not None:
         out = _result((p.outs, *p.out), x.dtype, p)
-        by_tiles = kernels.use("winograd_strided") if square.stride > 1 else winograd
-        assert by_tiles is not None  # there are others
-        by_tiles.convolve(moves.batch_last(x), weight, bias, out, square)
+        (_strided() if square.stride > 1 else winograd).convolve(moves.batch_last(x), weight, bias, out, square)
         return out
     by_channels = _by_channels(x.dtype.char, p, False)
     if by_channels is not None:
@@ -125,6 +123,9 @@ def input_grad(y: Array, weight: Array, p: Plan) -> Array | None:
         return found
     if (square := _by_winograd(winograd, y.dtype.char, p, True, back=True)) is not None:
         found = _result((p.channels, *sizes), y.dtype, p)
+        if square.stride > 1:
+            _strided().input_grad(moves.batch_last(y), weight, found, square)
+            return found
         winograd.convolve(moves.batch_last(y), weight, moves.zeros(p.channels, y.dtype), found, square, flipped=True)
         return found
     return _phases(direct, gathered, moves, y, weight, p, sizes)
@@ -264,10 +265,12 @@ def _gathers(
 @functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
 def _by_winograd(winograd: ModuleType, char: str, p: Plan, gradient: bool, back: bool = False) -> Any:
     """The shape for Winograd's algorithm, or that of the gradient by the input, where that pays."""
-    strides = ((1, 1),) if gradient else ((1, 1), (2, 2))
-    if not (p.kernel == (3, 3) and p.stride in strides and p.dilation == (1, 1) and p.groups == 1):
+    if not (p.kernel == (3, 3) and p.stride in ((1, 1), (2, 2)) and p.dilation == (1, 1) and p.groups == 1):
         return None
-    if back:
+    strided = p.stride == (2, 2)
+    if strided and gradient and not (back and p.befores == (1, 1)):
+        return None
+    if back and not strided:
         befores = tuple(2 - a for a in p.befores)
         shape = winograd.Shape(p.outs, p.channels, *p.sizes, p.batch, p.out, befores)
     else:
@@ -305,6 +308,13 @@ def _channelwise(module: ModuleType, p: Plan, back: bool) -> Any:
             axes.append(module.Axis(n, m, s, 1, (phase,)))
     kernel = (1,) * (2 - len(p.kernel)) + p.kernel
     return module.Shape(p.channels, p.batch, kernel, tuple(axes))
+
+
+def _strided() -> ModuleType:
+    """The kernels of Winograd's algorithm with stride 2."""
+    found = kernels.use("winograd_strided")
+    assert found is not None  # there are others
+    return found
 
 
 def _result(shape: Ints, dtype: DType, p: Plan) -> Array:
