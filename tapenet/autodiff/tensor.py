@@ -22,6 +22,7 @@ from tapenet.autodiff.node import BaseTensor, Leaf, Node, add_hook, hooks_of, ne
 from tapenet.autodiff.observe import leaves, mutation, zero_gradients
 from tapenet.autodiff.observe.epoch import bump, referred
 from tapenet.autodiff.state import local
+from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.hook_handle import Handle
 from tapenet.ops.indexing.items import Given, raw_index
 from tapenet.ops.operators import ArrayHolder
@@ -268,6 +269,7 @@ class Tensor(BaseTensor, ArrayHolder):
 
     def _write(self, value: object, by: str) -> None:
         """Copy a value into the storage, noting the write for pending backward passes."""
+        check_unmasked(value)
         new = value if isinstance(value, Tensor) else np.asarray(value)
         if new.shape != self._data.shape:
             raise ValueError(
@@ -434,6 +436,7 @@ class Tensor(BaseTensor, ArrayHolder):
     @grad.setter
     def grad(self, value: Tensor | ArrayLike | None) -> None:
         if value is not None and value is not self._held_grad():  # after `t.grad *= v` it is: changed behind its handle
+            check_unmasked(value)
             # A copy in either case: the leaf adds to its gradient in place.
             value = value.astype(self.dtype) if isinstance(value, Tensor) else Tensor._of(np.array(value, self.dtype))
             if value.shape != self.shape:
@@ -569,6 +572,7 @@ class Tensor(BaseTensor, ArrayHolder):
                 )
             return Tensor._of(_one(data.dtype) if data.ndim == 0 else np.ones(data.shape, data.dtype))
         if not isinstance(gradient, Tensor):
+            check_unmasked(gradient)
             gradient = Tensor._of(np.asarray(gradient))
         if gradient.shape != data.shape:
             raise ValueError(f"gradient= has shape {gradient.shape}, the tensor has {data.shape}: they must agree")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,11 +16,16 @@ def same_length(who: str, arrays: Sequence[ArrayLike]) -> tuple[Array, ...]:
     """The arguments as arrays, all with the same number of rows.
 
     Raises:
+        TypeError: one is a masked array, whose mask would be lost.
         ValueError: their lengths differ, or one has no first axis.
 
     >>> same_length("batches()", [[1, 2], ["a", "b"]])
     (array([1, 2]), array(['a', 'b'], dtype='<U1'))
     """
+    if "numpy.ma" in sys.modules and any(isinstance(array, np.ma.MaskedArray) for array in arrays):
+        raise TypeError(
+            f"{who} got a masked array, whose mask would be lost: give its .filled(value), or the mask beside it"
+        )
     whole = tuple(np.asarray(array) for array in arrays)
     shapes = ", ".join(str(array.shape) for array in whole)
     if not all(array.ndim for array in whole):

@@ -10,6 +10,7 @@ import numpy as np
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
+from tapenet.ops.arguments import check_unmasked
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import as_array
 from tapenet.typing import Array, StateDict
@@ -246,6 +247,7 @@ def _array(value: object, target: Tensor | None) -> Tensor | Array:
     type: they are taken for what they were."""
     if isinstance(value, Tensor):
         return value
+    check_unmasked(value)
     array = as_array(value)
     if target is not None and array.dtype == np.dtype("V2") and target.dtype.name == "bfloat16":
         return array.view(target.dtype)

@@ -21,6 +21,7 @@ from tapenet.nn.containers import Sequential
 from tapenet.nn.module import Module
 from tapenet.nn.notebook_display import inputs_like_before
 from tapenet.nn.summarize import Summary, summary
+from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.stack_frames import user_site
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.sgd import SGD
@@ -333,6 +334,7 @@ class Network(Sequential):
                 f"{what} is a {type(value).__name__}; give an array. Batches go to tn.training.fit(net, loss, optimizer, "
                 "batches), and to evaluate and predict there; a tn.data.Table has arrays, table.x and table.y"
             )
+        check_unmasked(value)
         try:
             array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
         except ValueError as error:
@@ -393,6 +395,7 @@ def _not_finite(name: str, array: Array) -> Iterator[str]:
 
 
 def _weights(weights: object, count: int, name: str = "sample_weight") -> Array:
+    check_unmasked(weights)
     array = np.asarray(weights, np.float32)
     if array.shape != (count,):
         raise ValueError(

@@ -41,6 +41,11 @@ def leaf(values: Any, dtype: Any = None) -> tn.Tensor:
         lambda m: m @ tn.tensor([1.0, 2.0]),
         lambda m: np.ma.dot(m, tn.tensor([1.0, 2.0])),
         lambda m: operator.iadd(m, tn.tensor([1.0, 2.0])),
+        lambda m: tn.exp(tn.tensor([1.0, 2.0], requires_grad=True)).backward(m),
+        lambda m: setattr(tn.tensor([1.0, 2.0]), "grad", m),
+        lambda m: setattr(tn.tensor([1.0, 2.0]), "data", m),
+        lambda m: tn.nn.Linear(2, 1, bias=False).load_state_dict({"weight": m[None]}),
+        lambda m: tn.Network(tn.nn.Linear(2, 1)).predict(m[None]),
     ],
 )
 def test_a_masked_array_does_not_lose_its_mask_in_silence(use: Any) -> None:

@@ -153,6 +153,8 @@ class TestArrays:
             ArrayDataset(np.zeros(2), np.zeros(3))
         with pytest.raises(ValueError, match="needs arrays with a first axis"):
             ArrayDataset(np.float64(1))
+        with pytest.raises(TypeError, match="got a masked array, whose mask would be lost"):
+            ArrayDataset(np.zeros(2), np.ma.masked_array([1, 2], [True, False]))
 
     def test_take_of_foreign_types_is_not_meant(self) -> None:
         class Foreign(list[int]):
