@@ -28,7 +28,7 @@ def profile(*, values: bool = False) -> Profile:
     without a `tn.Tape()`, in debug mode, and around functions made by `tn.compile`, whose calls have one row each. It
     is for the thread that entered it. Optimizers have rows; what else Python does counts as "other".
 
-    Times are wall-clock times. A step takes about 1 µs longer than without, and each op 0.5 µs forward and backward,
+    Times are wall-clock times. A step takes about 3 µs longer than without, and each op 1 µs forward and 1.5 backward,
     which the rows do not show. Every step is kept, with some 200 bytes for each op, so measure some steps, not a whole
     training.
 
