@@ -14,8 +14,9 @@ from tapenet.kernels.blocks import counted, every, interleave, kind, move, piece
 from tapenet.kernels.constants import lasting
 from tapenet.kernels.constants import zeros as zeros
 from tapenet.llvm import rehearsal
+from tapenet.llvm.addresses import LINE
 from tapenet.llvm.factories import factory
-from tapenet.llvm.kernel import Array, Kernel
+from tapenet.llvm.kernel import Array, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
@@ -46,6 +47,10 @@ def put(x: np.ndarray, target: np.ndarray) -> None:
     small = x.size < 4096 and rehearsal.state.record is None
     if not quick or x.dtype != target.dtype or small:
         target[...] = x
+        return
+    first = np.moveaxis(x, -1, 0)
+    if first.flags.c_contiguous and target.flags.c_contiguous:  # one matrix: its rows are longer than those of many are
+        turned_into(first.reshape(len(first), -1), target.reshape(-1, len(first)))
         return
     x, target = (np.moveaxis(a, max(dense, key=x.shape.__getitem__), -2) for a in (x, target))
     outer = (1,) * (5 - x.ndim)
@@ -468,12 +473,21 @@ def turned_into(matrix: np.ndarray, target: np.ndarray) -> None:
 
 @factory(128)
 def _transpose(rows: int, char: str) -> Shared:
-    """Of matrices with a kind of rows. The range is that of the columns."""
+    """Of matrices with a kind of rows. The range is that of the columns: parts begin with a cache line of the source where all
+    of its rows do, since a line that two blocks read would be fetched twice. (64, 16384), of which a line has few places in
+    the caches, takes 0.6 of the time so where memory begins 16 bytes into a line, as NumPy's does."""
     k = Kernel("transpose", char, vectors=True)
     source, target, length, columns = k.array(1), k.array(1), counted(k, rows, k.lanes), k.integer()
     begin, end = k.range(GRAIN)
+    size, line = k.dtype.itemsize, LINE // k.dtype.itemsize
+    first = Value(k, k.emit(f"ptrtoint ptr {source.pointer} to i64"), "i64")
+    lead = (columns & (line - 1)).eq(0).where((0 - first.op("udiv", first, size)) & (line - 1), 0)
+    start, stop = (begin + lead).at_most(end), (end + lead).at_most(columns)
+    for i in k.turns(begin.eq(0).where(start, begin), begin):
+        for j in k.turns(length):
+            target.store(source.load(columns * j + i), i * length + j)
     left = rows % k.lanes, None
-    turn(k, source.moved(begin), target.moved(begin * length), length, end - begin, columns, left=left)
+    turn(k, source.moved(start), target.moved(start * length), length, stop - start, columns, left=left)
     return k.shared()
 
 
