@@ -16,11 +16,11 @@ from tapenet.llvm import sharing
 from tapenet.llvm.tasks import Task
 from tapenet.llvm.toolchain import Library, build
 from tapenet.program import generated, numpy_code
-from tapenet.program.ir import Constant, Input, Program, Value, substitute
+from tapenet.program.ir import Builder, Constant, Input, Program, Value, substitute
 from tapenet.program.native import entry
 from tapenet.program.row_code import BlockSum, RowCode, Split
 from tapenet.program.row_programs import NotByRows, by_rows
-from tapenet.typing import Array, Shape
+from tapenet.typing import Array, DType, Shape
 
 #: Bytes of a result from which it pays to have it begin with a cache line.
 SLOW = 1 << 17
@@ -271,6 +271,16 @@ class RowKernel:
         array = np.reshape(array, self.rows.lengths(over)).transpose([over.index(i) for i in table if i in over])
         array = array[tuple(slice(None) if i in over else None for i in table)]
         return np.array(np.broadcast_to(array, self.rows.lengths(table)), value.dtype, order="C")
+
+
+@functools.lru_cache(maxsize=256)
+def sums(rows: int, length: int, dtype: DType) -> RowKernel:
+    """The kernel that adds up each row of (rows, length)."""
+    builder = Builder()
+    given = Input((rows, length), dtype)
+    total = builder.emit("reduce_add", given, axes=(1,) if rows > 1 else (0, 1))
+    found = builder.elementwise("add", total, 0.0)  # of nothing but -0.0 it is 0.0, as in NumPy
+    return RowKernel(Program([given], [], builder.body, [found], []))
 
 
 def _natural(array: Array, axes: Sequence[int]) -> Array:

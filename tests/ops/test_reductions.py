@@ -565,3 +565,48 @@ def test_range() -> None:
         np.ptp(x, axis=1)
     assert tn.amax is tn.max
     assert tn.amin is tn.min
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((40_000,), None), ((2, 150, 200), None), ((70, 700), -1), ((700, 4), 1), ((30, 20, 64), (1, -1))],
+)
+def test_sums_along_rows_by_a_kernel(shape: Any, axis: Any, dtype: Any) -> None:
+    pytest.importorskip("llvmlite")
+    from tapenet.program import row_kernels
+
+    a = np.random.default_rng(0).normal(1, 1, shape).astype(dtype)
+    row_kernels.sums.cache_clear()
+    exact = np.sum(a, axis, np.longdouble, keepdims=True)
+    bound = 2 * np.finfo(dtype).eps * np.sum(np.abs(a), axis, np.longdouble, keepdims=True)
+    found = []
+    try:
+        for threads in (1, 2):
+            tn.set_num_threads(threads)
+            found.append(tn.sum(tn.tensor(a), axis, keepdims=True).data)
+    finally:
+        tn.set_num_threads(None)
+    assert row_kernels.sums.cache_info().currsize == 1
+    assert (found[0].shape, found[0].dtype) == (exact.shape, dtype)
+    assert np.array_equal(*found)
+    assert np.all(np.abs(found[0] - exact) <= bound)
+    np.testing.assert_allclose(np.squeeze(tn.mean(tn.tensor(a), axis).data), np.mean(a, axis), rtol=1e-5)
+    np.testing.assert_array_equal(np.signbit(tn.sum(tn.tensor(a * 0 * -1 - 0.0), axis).data), False)
+    assert tn.sum(tn.tensor(a), axis).shape == np.sum(a, axis).shape
+
+
+def test_sums_that_stay_with_numpy() -> None:
+    pytest.importorskip("llvmlite")
+    from tapenet.program import row_kernels
+
+    a = tn.tensor(np.random.default_rng(0).normal(size=(300, 200)).astype(np.float32))
+    row_kernels.sums.cache_clear()
+    for x, axis, dtype in ((a, 0, None), (a.T, 1, None), (a, 1, np.float64), (a > 0, 1, None)):
+        found, expected = tn.sum(x, axis, dtype).data, np.sum(x.data, axis, dtype)
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found, expected)
+    for wrong in (2, (1, 1), 1.0):
+        with pytest.raises((ValueError, TypeError)):
+            tn.sum(a, wrong)
+    assert row_kernels.sums.cache_info().currsize == 0

@@ -26,7 +26,7 @@ from tapenet.ops.reductions.masking import (
     squared,
     warn_of_none,
 )
-from tapenet.ops.reductions.sums import count, how_many, spread, sum, sum_more
+from tapenet.ops.reductions.sums import count, how_many, spread, sum, sum_more, total
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array, Axis, DType
 
@@ -79,7 +79,7 @@ def mean(a: Array, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdim
     """
     if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size and a.shape:
         # What np.mean does, without its detour through Python.
-        found: Array = np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
+        found: Array = total(a, axis, None, keepdims) / count(a.shape, axis)
     else:
         found = np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims)
     return found
@@ -96,11 +96,11 @@ def _variance(a: Array, axis: Axis, dtype: DTypeLike | None, ddof: float, keepdi
         found: Array = np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
         return found
     with np.errstate(over="ignore", invalid="ignore"):  # what np.var does, without its detour through Python
-        centred = a - np.add.reduce(a, axis=axis, keepdims=True) / (n := count(a.shape, axis))
+        centred = a - total(a, axis, None, True) / (n := count(a.shape, axis))
         np.multiply(centred, centred, centred)
-        total = np.add.reduce(centred, axis=axis, keepdims=keepdims)
+        squares = total(centred, axis, None, keepdims)
     if n > ddof:
-        found = total / (n - ddof)
+        found = squares / (n - ddof)
         least, most = found, found
         if found.ndim:
             least, most = np.minimum.reduce(found, None, initial=1), np.maximum.reduce(found, None, initial=1)
