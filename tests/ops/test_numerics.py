@@ -290,7 +290,7 @@ def test_the_mean_of_many_is_accurate_in_float32() -> None:
     a = np.full(1_000_000, 0.1, np.float32)
     assert tn.tensor(a).mean().item() == pytest.approx(0.1, rel=1e-6)
     assert tn.tensor(a).sum().item() == pytest.approx(1e5, rel=1e-6)
-    assert tn.tensor(a).mean().data == np.mean(a)
+    assert abs(tn.tensor(a).mean().data - a[0]) <= abs(np.mean(a) - a[0])
 
 
 def test_half_precision_means_and_deviations_are_numpys() -> None:
