@@ -570,7 +570,14 @@ def test_range() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("shape", "axis"),
-    [((40_000,), None), ((2, 150, 200), None), ((70, 700), -1), ((700, 4), 1), ((30, 20, 64), (1, -1))],
+    [
+        ((40_000,), None),
+        ((2, 150, 200), None),
+        ((70, 700), -1),
+        ((7, 7000), -1),
+        ((700, 4), 1),
+        ((30, 20, 64), (1, -1)),
+    ],
 )
 def test_sums_along_rows_by_a_kernel(shape: Any, axis: Any, dtype: Any) -> None:
     pytest.importorskip("llvmlite")

@@ -79,8 +79,7 @@ def _by_kernel(a: Array, axis: Axis, keepdims: Any) -> Array | None:
     if a.size + ROW * rows < WORTH or not fit or captures() or not kernels.on():
         return None
     run = importlib.import_module("tapenet.program.row_kernels").sums(rows, a.size // rows, a.dtype)
-    found: Array = run(a.reshape(rows, -1))[0]
-    return found.reshape(a.shape[:first] + (1,) * (len(axes) * keepdims))
+    return None if run is None else run(a).reshape(a.shape[:first] + (1,) * (len(axes) * keepdims))
 
 
 def how_many(a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
