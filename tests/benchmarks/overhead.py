@@ -97,8 +97,9 @@ def calls(function: Any, op: Any) -> dict[str, Callable[[], Any]]:
     given = tree_map(
         lambda v: Tensor._of(v).requires_grad_(v.dtype.kind in "fc") if isinstance(v, np.ndarray) else v, call.args
     )
-    # What makes arrays looks for tensors there alone.
-    like = {"like": Tensor._of(np.zeros(()))} if isinstance(op, Derived) and op.makes else {}
+    # Most of what makes arrays looks for tensors there alone.
+    makes = isinstance(op, Derived) and op.makes and "like : array_like" in function.__doc__
+    like = {"like": Tensor._of(np.zeros(()))} if makes else {}
     return {
         "bare": lambda: function(*call.args, **call.kwargs),
         "tn": lambda: op(*given, **call.kwargs),
