@@ -64,8 +64,8 @@ def run(
     tape = state.tape if state.tape is not None and state.tape.captures else None
     on_tensors = create_graph or tape is not None
     useful = None if only is None else _useful(between([node for node, _ in roots], only), only)
-    # Two calls lie between this and the user's, at least.
-    grads = Gradients(tensor, on_tensors, user_site(2) if release else None, useful)
+    site = user_site(2) if release else None  # two calls lie between this and the user's, at least
+    grads = Gradients(tensor, on_tensors, site, useful)
     for root, g in roots:
         grads.roots += (root,)
         if useful is None or root in useful:
@@ -76,6 +76,7 @@ def run(
     hooked = Node.hooked and len(hooked_nodes) > 0
     plain = not (on_tensors or layers or hooked or only is not None)  # the loop below calls rules and does nothing else
     grads.by_rows = plain or not (on_tensors or only is not None or any(layer.looks for layer in layers))
+    # What pulls the gradient of a node: on arrays or tensors, with the layers around it.
     step: PullStep = partial(_pull_on_tensors, create_graph) if on_tensors else _pull
     if tape is not None and not create_graph and tape.reads_functions():
         step = _read_rules().on_arrays(tape, step)

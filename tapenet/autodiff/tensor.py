@@ -67,12 +67,14 @@ class Tensor(BaseTensor, ArrayHolder):
                         "__tapenet_op__, or keep a tensor in an attribute")  # fmt: skip
 
     def __getattr__(self, name: str) -> Any:
-        # Rare slots are left unset by the recorder: reading one that is unset ends up here.
+        # Reading a slot that is unset ends up here. Rare ones are left unset by the recorder: they are None.
         if name in _RARE and (name != "_trace" or self._alias is None or not self._alias.stale):
             return None
+        # Those of a view are unset while it is stale.
         if name in _SHARED and self._alias is not None:
             aliasing.refresh(self)
             return getattr(self, name)
+        # A gradient that is kept by rows has no array before it is asked for.
         if name == "_data" and self._rows is not None:
             self._data, self._rows = self._rows.dense(), None
             return self._data

@@ -125,6 +125,7 @@ class Op:
         self.special = definitions.special(names)
         given: object = self.nondiff
         everything = given is True
+        # Rules are stated, else the transpose of `jvp=`, else derived from the formula. What is left then has none.
         self._transpose(names)
         self._derive(names, everything)
         self.nondiff = frozenset([a.name for a in self.arguments if a.required] if everything else self.nondiff or ())
