@@ -1,11 +1,12 @@
 """Convolution of each channel by itself ("depthwise").
 
-An image of one channel, (height, width, batch) with the batch innermost, is copied into a border of zeros, which stays in
-the caches; of a large one some rows at a time. Then a row of the result is a sum over taps of one number times a dense run of
-a row: with a stride s, every s-th place of a row is copied behind each other. Some rows times some vectors of the result stay
-in registers; a vector that is loaded is used in all of these rows. So what takes time is memory, read once and written once: a
-border in memory of all channels, or channels brought to be innermost and back, would be read and written thrice. An image of a
-few rows, each at most a vector, is not copied, but held in registers.
+Of an image of one channel, (height, width, batch) with the batch innermost, within a border of zeros, a row of the result is
+a sum over taps of one number times a dense run of a row: with a stride s, of every s-th place of it. Some rows times some
+vectors of the result stay in registers; a vector that is loaded is used in all of these rows. So what takes time is memory,
+read once and written once: a border in memory of all channels, or channels brought to be innermost and back, would be read and
+written thrice. Kernels of few columns read rows where they lie. For others the image is copied into a border, every s-th place
+behind each other, which stays in the caches; of a large one some rows at a time. An image of a few rows, each at most a vector,
+is held in registers.
 
 The gradient by the input is the same sum, for each place of a window by itself (its "phase"): with a stride s every s-th
 place of the input sees the same taps.
@@ -39,6 +40,9 @@ BAND = 1 << 14
 #: Rows of the gradient by the result that are held at once, so that a row of the image is loaded once for all of them. The
 #: gradient by the weights of 144 channels of 56 x 56 takes 0.69 of the time so, of 96 of 112 x 112, stride 2, 0.91 (Zen 4).
 HIGH = 4
+#: Columns of a kernel up to which images are not copied within borders: 3 x 3 on one to eight images of 28 x 28 to 112 x 112
+#: take 0.65 to 0.85 of the time so, 5 x 5 0.77 to 1.04, 7 x 7 on one image of 56 x 56 1.04 to 1.2 (Zen 4).
+FEW = 6
 #: Phases of a stride of which the sums are written out: of 64 of them the code took 22 s to compile.
 PHASES = 16
 
@@ -156,17 +160,26 @@ def _room(shape: Shape, char: str) -> int:
     """Bytes of the images."""
     if _held(shape, char):
         return 64
+    if _lies(shape, char):
+        return shape.axes[1].source * shape.batch * np.dtype(char).itemsize
     return _together(shape) * _size(shape, _band(shape, char)) * np.dtype(char).itemsize
 
 
 def _images(
     k: Kernel, shape: Shape, x: Array, memory: Array, begin: Value, end: Value
-) -> Iterator[tuple[Value, Array | _Rows, Index, int]]:  # fmt: skip
+) -> Iterator[tuple[Value, Array | _Rows | _Lines, Index, int]]:  # fmt: skip
     """The channels from `begin` to `end` in bands: their images within borders, the first row of the result and how many."""
     number = shape.axes[0].number
     if _held(shape, k.dtype.char):
         for c in k.turns(end, begin):
             yield c, _Rows(k, shape, x.part(c)), 0, number
+        return
+    if _lies(shape, k.dtype.char):
+        row = shape.axes[1].source * shape.batch
+        zeros = memory.shaped(row)
+        move(k, None, zeros, row)
+        for c in k.turns(end, begin):
+            yield c, _Lines(k, shape, x.part(c), zeros), 0, number
         return
     several = _together(shape)
     if several == 1:
@@ -226,6 +239,75 @@ class _Rows:
             if 0 <= place < wide.source:
                 seen[i] = place * n + i % n
         return k.shuffled(self._rows[row], k.number(0.0, lanes), seen)
+
+
+def _lies(shape: Shape, char: str) -> bool:
+    """Whether rows are read where they lie: vectors of them, or every step-th place of some vectors."""
+    lanes, step = registers().bytes // np.dtype(char).itemsize, shape.axes[1].step
+    return shape.kernel[1] <= FEW and (step == 1 or (step <= 4 and lanes % shape.batch == 0))
+
+
+class _Lines:
+    """The image of a channel that is read where it lies: zeros are put beside what a vector sees of a row, and rows of border
+    are a row of zeros. `load` is that of an image within its border."""
+
+    def __init__(self, k: Kernel, shape: Shape, x: Array, zeros: Array, at: Index = 0) -> None:
+        self._k, self._shape, self._x, self._zeros, self._at = k, shape, x, zeros, at
+
+    def moved(self, _: Index, __: Index, at: Index) -> _Lines:
+        """From a number of the planes on."""
+        return _Lines(self._k, self._shape, self._x, self._zeros, at)
+
+    def load(self, row: Index, plane: Index, at: Index, lanes: int, count: int | None = None) -> Value:
+        """So many numbers of the row of a plane, with `count` zeros behind the first so many."""
+        assert isinstance(plane, int)
+        assert isinstance(at, int)
+        k, n, (tall, wide) = self._k, self._shape.batch, self._shape.axes
+        row, step, length = row + tall.low, wide.step, wide.source * n
+        line = self._x.part(row)
+        if not isinstance(row, int):
+            inside = row.compare("ult", tall.source)
+            line.pointer = k.emit(f"select i1 {inside.name}, ptr {line.pointer}, ptr {self._zeros.pointer}")
+        elif not 0 <= row < tall.source:
+            return k.number(0.0, lanes)
+        first, some = at * step + wide.low * n, lanes * step
+        if not isinstance(self._at, int):
+            value, before = line.load(self._at * step + first, lanes=some), 0
+        else:
+            first += self._at * step
+            before = max(0, -first)
+            some = min(some if count is None else count * step, length - first) - before
+            if some <= 0:
+                return k.number(0.0, lanes)
+            value = line.load(first + before, lanes=lanes * step, count=some if some < lanes * step else None)
+        places = ((i // n * step + plane) * n + i % n - before for i in range(lanes))
+        seen = [i if 0 <= i < lanes * step else lanes * step for i in places]
+        if seen == list(range(lanes)):
+            return value
+        return k.shuffled(value, k.number(0.0, lanes * step), seen)
+
+
+def _runs(
+    k: Kernel, shape: Shape, image: Array | _Rows | _Lines, length: int, vectors: int
+) -> Iterator[tuple[Index, int, int | None]]:  # fmt: skip
+    """`pieces` of the numbers of a plane; of an image that is read where it lies those that may see border are known ones."""
+    if not isinstance(image, _Lines):
+        yield from pieces(k, length, vectors)
+        return
+    wide, n, piece = shape.axes[1], shape.batch, vectors * k.lanes
+    reach = max((o for f in wide.phases for o in f.offsets), default=0) + wide.step
+    first = -(-max(0, -wide.low * n) // (piece * wide.step)) * piece
+    last = min(length, (wide.source - reach) * n // wide.step) // piece * piece
+    if last - first < 2 * piece:
+        first = last = 0
+    for at in range(0, first, piece):
+        yield at, vectors, None
+    if first < last:
+        for place in k.turns(last, first, piece):
+            yield place, vectors, None
+    for at in range(last, length, piece):
+        rest = min(piece, length - at)
+        yield at, -(-rest // k.lanes), rest % k.lanes or None
 
 
 def _bordered(k: Kernel, shape: Shape, x: Array, image: Array, first: Index, places: int) -> None:
@@ -311,7 +393,7 @@ def _sum_kernel(shape: Shape, char: str) -> Shared:
                 for q, columns in enumerate(wide.phases):
                     where = line.moved(0, q) if wide.spread > 1 else target
                     by_row = wide.spread * pitch if wide.spread > 1 else tall.spread * wide.target * n
-                    for at, vectors, rest in pieces(k, columns.number * n, across):
+                    for at, vectors, rest in _runs(k, shape, source, columns.number * n, across):
                         corner = source.moved(0, 0, at)
                         found = _added(
                             k, shape, corner, weight.part(c), start, (i, first), (high, vectors), rows, columns
@@ -328,7 +410,7 @@ def _sum_kernel(shape: Shape, char: str) -> Shared:
 
 
 def _added(
-    k: Kernel, shape: Shape, image: Array | _Rows, weight: Array, start: Value, at: tuple[Index, Index],
+    k: Kernel, shape: Shape, image: Array | _Rows | _Lines, weight: Array, start: Value, at: tuple[Index, Index],
     size: tuple[int, int], rows: Phase, columns: Phase,
 ) -> list[list[Value]]:  # fmt: skip
     """Some rows times some vectors of the result: `at` are the first row of those that see the image, and the first that
@@ -402,7 +484,7 @@ def _weight_kernel(shape: Shape, char: str) -> Shared:
                 one_by_one = [(h, 1) for h in range(places)]
                 high = max(1, min(HIGH, registers().number - size - 2))
                 for h, rows_held in one_by_one if isinstance(source, _Rows) else blocks(k, places, high):
-                    for at, _, rest in pieces(k, columns.number * n, 1):
+                    for at, _, rest in _runs(k, shape, source, columns.number * n, 1):
                         uses: dict[tuple[int, int, int], list[tuple[Value, Variable]]] = {}
                         for r in range(rows_held):
                             left = y.load(c, above + h + r, at, lanes=k.lanes, count=rest)
@@ -412,7 +494,7 @@ def _weight_kernel(shape: Shape, char: str) -> Shared:
                             place = h * tall.step + row
                             if isinstance(source, _Rows) and not source.has(place):
                                 continue
-                            right = source.load(place, plane, at + shift, lanes=k.lanes, count=rest)
+                            right = source.moved(0, 0, at).load(place, plane, shift, lanes=k.lanes, count=rest)
                             for left, total in uses[row, plane, shift]:
                                 total.set(left * right + total.value)
                 for total, (tap, *_) in zip(totals, some, strict=True):

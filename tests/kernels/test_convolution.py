@@ -290,6 +290,7 @@ def test_gathered(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         (2, (21, 20), 4, 6, (9, 9), (2, 4, 2)),
         (2, (3, 3), 64, 12, (3, 3), (1, ((4, 0), (0, 1)), 1)),
         (2, (14, 14), 1, 16, (5, 5), (2, 2, 1)),
+        (2, (9, 11), 3, 6, (3, 3), (2, 1, 1)),  # places of which no whole number fills a vector
     ],
 )
 def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any, options: Any,
@@ -363,9 +364,34 @@ def test_rows_of_few_places_stay_in_registers(
 @pytest.mark.parametrize(
     ("sizes", "batch", "kernel", "options"),
     [
-        ((40, 30), 8, (3, 3), (1, (3, 1), 1)),
-        ((84, 33), 8, (4, 3), (2, (2, 1), 1)),
-        ((44, 60), 8, (3, 2), ((2, 1), (1, 0), 1)),
+        ((9, 150), 1, (3, 3), (1, 1, 1)),  # vectors within a row are a loop
+        ((21, 280), 1, (3, 3), (2, 1, 1)),
+        ((7, 33), 4, (3, 3), (2, 1, 1)),
+        ((10, 29), 3, (5, 5), (1, 2, 1)),
+        ((6, 40), 2, (2, 6), ((3, 4), ((1, 1), (5, 0)), 1)),
+        ((12, 41), 1, (3, 2), (1, ((2, 2), (2, 0)), (2, 3))),
+    ],
+)
+def test_rows_are_read_where_they_lie(
+    sizes: Any, batch: int, kernel: Any, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Of channels by themselves, by kernels of few columns: nothing is copied within borders."""
+    module = importlib.import_module("tapenet.kernels.depthwise")
+    copies = []
+    monkeypatch.setattr(module, "_bordered", lambda *args: copies.append(args))
+    within_borders(monkeypatch)
+    monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
+    monkeypatch.setattr("tapenet.llvm.factories.BY_ARGUMENTS", False)
+    check(2, sizes, batch, (3, 3, 3), kernel, options, "f")
+    assert not copies
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch", "kernel", "options"),
+    [
+        ((40, 30), 8, (3, 7), (1, (3, 1), 1)),
+        ((84, 33), 7, (4, 3), (2, (2, 1), 1)),
+        ((44, 60), 8, (3, 7), ((2, 1), (1, 0), 1)),
         ((150, 75), 1, (9, 8), (1, (8, 4), 1)),  # a loop over the rows of the kernel
     ],
 )
