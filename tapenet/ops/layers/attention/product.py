@@ -334,7 +334,7 @@ def attention_grad(
         by_mask = by_machine[3] if mask_gradient else None
     elif not tiles:
         left = None if seed is None else kept
-        *found, by_mask = whole.backward(g, query, key, value, out, weights, left, dropout_p, scale)
+        *found, by_mask = whole.backward(g, query, key, value, weights, left, dropout_p, scale)
     else:
         *found, by_mask = tiled.backward(
             g, query, key, value, mask, out, normalizers, seed, dropout_p, is_causal, scale, mask_gradient

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from tapenet.kernels import vectors_like
-from tapenet.ops.layers.activations.softmax import LIMITS
+from tapenet.ops.layers.activations.softmax import LIMITS, softmax
 from tapenet.typing import Array
 
 #: Where a maximum begins, by dtype: the lowest float. In a row that is masked whole -inf minus it is -inf, not nan.
@@ -69,13 +69,10 @@ def forward(
     scale: float,
 ) -> tuple[Array, Array, Array | None]:  # fmt: skip
     """The result, the weights (before dropout), and which of them dropout leaves (None: all)."""
-    weights = np.matmul(query * scale, key.swapaxes(-1, -2))
-    masked(weights, mask, causal)
-    weights -= row_maximum(weights)
-    np.exp(weights, out=weights)
-    # At least 1, the exponential of the maximum, but for rows that are masked whole: their weights stay 0.
-    total = np.maximum(row_sum(weights), 1)
-    weights *= np.reciprocal(total, out=total)
+    scores = np.matmul(query * scale, key.swapaxes(-1, -2))
+    masked(scores, mask, causal)
+    # A kernel from 2,048 scores on: of 8 heads of 16 x 16 it takes 3.6 µs, NumPy 21.
+    weights: Array = softmax.eager(scores, -1)  # type: ignore[assignment]
     out = vectors_like(query, value.shape[-1], weights.dtype)
     left: Array | None = None
     if seed is None:
@@ -94,8 +91,7 @@ def dropped(a: Array, left: Array | None, dropout_p: float) -> Array:
 
 
 def backward(
-    g: Array, query: Array, key: Array, value: Array, out: Array, weights: Array, left: Array | None, dropout_p: float,
-    scale: float,
+    g: Array, query: Array, key: Array, value: Array, weights: Array, left: Array | None, dropout_p: float, scale: float
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """The gradients by query, key, value and by the scores, from that by the result."""
     used = weights if left is None else dropped(weights, left, dropout_p)
@@ -104,9 +100,7 @@ def backward(
     by_scores = np.matmul(g, value.swapaxes(-1, -2))
     if left is not None:
         by_scores = dropped(by_scores, left, dropout_p)
-    # Σ weights · (gradient by the weights) over a row, which softmax takes off, is Σ g · out, dropout or not.
-    by_scores -= np.vecdot(g, out)[..., None]
-    by_scores *= weights
+    by_scores = softmax.eager_rules["x"](by_scores, weights, -1)
     by_query, by_key = np.empty_like(query, used.dtype), np.empty_like(key, used.dtype)
     np.matmul(by_scores, key, out=by_query)
     np.matmul(by_scores.swapaxes(-1, -2), query, out=by_key)
