@@ -10,7 +10,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.program.differentiating import NoDerivative
 from tapenet.program.functions import Function, Given
 from tapenet.program.ir import Builder, Constant, Program, substitute
-from tapenet.program.low import is_inexact
+from tapenet.program.low import is_float, is_inexact
 from tapenet.program.passes import dead
 from tapenet.program.trees import Mismatch, flatten
 from tapenet.transforms.arguments import Arguments, Results, fitting, title_of
@@ -109,7 +109,7 @@ class Differentiated:
             )
         outs = self.results.leaves
         alone = len(outs) == 1 and self.results.build(outs) is outs[0]
-        if not alone or outs[0].size != 1 or outs[0].dtype.kind != "f":
+        if not alone or outs[0].size != 1 or not is_float(outs[0].dtype):
             told = ", ".join(f"{t.dtype} {t.shape}" for t in outs) + ("" if alone else " in a container")
             raise ValueError(
                 f"tn.{self.name}: the function returned {told or 'nothing'}, but second derivatives are those of one real "

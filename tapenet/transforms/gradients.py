@@ -41,7 +41,7 @@ def _number(out: object, name: str) -> None:
             f"tn.{name}: the function returned {out.dtype}, but only a real number of a floating type has a gradient: "
             "counts, places and comparisons are constant but for jumps"
         )
-    if np.iscomplexobj(out.dtype.type() if isinstance(out, Tensor) else out):
+    if out.dtype.kind == "c" if isinstance(out, Tensor) else np.iscomplexobj(out):
         raise TypeError(
             f"tn.{name}: the function returned a complex number, but a gradient is that of a real one: take its real part "
             "or its absolute value, or use tn.vjp"

@@ -377,6 +377,23 @@ def test_mixed_precision(dtype: str) -> None:
         close(tn.jacrev(lambda a: tn.tanh(a @ w))(x[0]), tn.jacfwd(lambda a: tn.tanh(a @ w))(x[0]), 0.02, 0.02)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_derivatives_in_bfloat16(compiled: bool) -> None:
+    low = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    x, ones = np.array([1.0, 2.0], low), np.ones(2, low)
+
+    def cubes(x: Any) -> Any:
+        return (x * x * x).sum()
+
+    def derivatives(x: Any) -> Any:
+        return tn.grad(cubes)(x), tn.hvp(cubes)(x, ones), tn.hessian(cubes)(x)
+
+    found = (tn.compile(derivatives, backend="numpy") if compiled else derivatives)(tn.tensor(x))
+    for got, expected in zip(found, ([3, 12], [6, 12], [[6, 0], [0, 12]]), strict=True):
+        assert got.dtype == low
+        assert got.tolist() == expected
+
+
 @pytest.mark.parametrize("backend", ["numpy", None])
 def test_other_results_are_results_of_programs_too(backend: str | None) -> None:
     def g(x: Any) -> Any:
