@@ -19,6 +19,7 @@ from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.settings_layer import SettingsLayer
 from tapenet.ops.random import generator
+from tapenet.program.low import is_float
 
 
 class MultiheadAttention(Module):
@@ -260,7 +261,7 @@ class SinusoidalPositionalEncoding(SettingsLayer):
                 f"SinusoidalPositionalEncoding({self.d_model}) takes (..., length, {self.d_model}), not {tuple(x.shape)}"
             )
         axis = x.ndim - 2 if self.batch_first else 0
-        dtype = x.dtype if x.dtype.kind == "f" else np.float64
+        dtype = x.dtype if is_float(x.dtype) else np.float64
         table = F.sinusoidal_positions(x.shape[axis], self.d_model, offset, dtype=dtype)
         out = x + table.reshape(x.shape[axis], *(1,) * (x.ndim - 2 - axis), self.d_model)
         if self.dropout:

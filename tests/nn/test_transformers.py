@@ -282,7 +282,9 @@ def test_sinusoidal_positions_of_a_layer() -> None:
     np.testing.assert_array_equal(plain(x, 2), x + table[2:])
     later = nn.SinusoidalPositionalEncoding(4, 0.0, batch_first=False)
     np.testing.assert_array_equal(later(x.swapaxes(0, 1)), (x + table[:3]).swapaxes(0, 1))
-    assert plain(x).dtype == np.float32
+    for dtype in (np.float32, np.float16, pytest.importorskip("ml_dtypes").bfloat16):
+        assert plain(tn.tensor(x.astype(dtype))).dtype == dtype
+        assert tn.alibi_bias(2, 3, dtype=dtype).dtype == dtype
     dropping = nn.SinusoidalPositionalEncoding(4, 0.5, rng=0)
     assert (dropping(x) == 0).any()
     np.testing.assert_array_equal(dropping.eval()(x), plain(x))

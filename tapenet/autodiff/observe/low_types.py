@@ -159,7 +159,9 @@ def _widely(function: Callable[..., object], args: tuple[object, ...], kwargs: d
 
 
 def _narrow(value: object, dtype: DType) -> object:
-    return mapped(lambda v: ops.astype(v, dtype) if isinstance(v, Tensor) and v.dtype == WIDE else v, value)
+    return mapped(
+        lambda v: ops.astype(v, dtype) if isinstance(v, Tensor) and v.dtype == WIDE else rounded(v, dtype), value
+    )
 
 
 def _wide(value: object) -> object:
