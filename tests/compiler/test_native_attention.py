@@ -128,3 +128,22 @@ def test_attention_of_any_size_calls_no_python(dropout: float, part: float) -> N
             tn.random.seed(seed)
             np.testing.assert_allclose(step(xs), expected, rtol=1e-4, atol=1e-4)
         assert not calls_python(step)
+
+
+@pytest.mark.parametrize("shape", [(150,), (2, 1, 150), (1, 150, 150)])
+def test_gradients_by_a_mask_that_broadcasts_call_no_python(shape: tuple[int, ...]) -> None:
+    pytest.importorskip("llvmlite")
+    xs, bias = RNG.normal(size=(2, 2, 150, 16)).astype(np.float32), RNG.normal(size=shape).astype(np.float32)
+
+    def gradients(x: Any, bias: Any) -> Any:
+        return tn.grad(lambda x, b: (F.scaled_dot_product_attention(x, x, x, b) ** 2).sum(), (0, 1))(x, bias)
+
+    for f in (
+        lambda xs, bias: gradients(xs[0], bias),
+        lambda xs, bias: tn.scan(lambda c, x: (c, gradients(x, bias)), np.float64(0), xs)[1],
+    ):
+        step = tn.compile(f, backend="native")
+        for _ in range(2):
+            for found, right in zip(step(xs, bias), f(xs, bias), strict=True):
+                np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-4)
+        assert not calls_python(step)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Set
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,8 @@ def _attention_joint(
         g, query, key, value, attn_mask, out, weights, kept, normalizers, seed, dropout_p, is_causal, scale,
         "attn_mask" in wanted,
     )  # fmt: skip
-    return dict(zip(("query", "key", "value", "attn_mask"), found, strict=False))
+    by_mask = [unbroadcast(d, attn_mask.shape) for d in found[3:] if attn_mask is not None]
+    return dict(zip(("query", "key", "value", "attn_mask"), (*found[:3], *by_mask), strict=False))
 
 
 def attention_weights(query: Array, key: Array, attn_mask: Array | None, is_causal: bool, scale: float) -> Array:
@@ -128,7 +130,7 @@ def _reference(
     return np.matmul(weights, value)  # type: ignore[no-any-return]
 
 
-def _beside(lanes: int, batched: frozenset[str], all_lanes: bool, **arrays: Array | None) -> list[Array | None]:
+def _beside(lanes: int, batched: frozenset[str], all_lanes: bool, **arrays: Array | None) -> list[Any]:
     """Arguments of attention over lanes, these being one more of the axes in front; with `all_lanes` each has them."""
     ndim = max(a.ndim - (n in batched) for n, a in arrays.items() if a is not None)
 
@@ -160,10 +162,15 @@ def _attention_grad_lanes(
     if seed is not None:
         return NotImplemented
     g, *given = _beside(lanes, batched, True, gradient=gradient, query=query, key=key, value=value, attn_mask=attn_mask)
+    shapes = {"query": query.shape, "key": key.shape, "value": value.shape}
+    if attn_mask is not None:
+        shapes["attn_mask"] = attn_mask.shape
+        scores = _shape(*given)
+        if mask_gradient and math.prod(scores[1:]) <= WHOLE:  # that of a lane has the shape of its scores
+            given[3] = np.broadcast_to(given[3], scores)
+            shapes["attn_mask"] = scores["attn_mask" not in batched :]
     saved = attention.forward(*given, None, 0.0, is_causal, scale)
     found = attention_grad.forward(g, *given, *saved, None, 0.0, is_causal, scale, mask_gradient)
-    shapes = {"query": query.shape, "key": key.shape, "value": value.shape}
-    shapes |= {} if attn_mask is None else {"attn_mask": attn_mask.shape}
     return tuple(
         np.reshape(d, (lanes, *shape[n in batched :])) for d, (n, shape) in zip(found, shapes.items(), strict=False)
     )
@@ -211,7 +218,7 @@ def _grad_lowered(
     found = tuple(unbroadcast(d, s) for d, s in zip((by_query, by_key, by_value), shapes, strict=True))
     if attn_mask is None or not mask_gradient:
         return found
-    return (*found, unbroadcast(by_scores, attn_mask.shape))
+    return (*found, by_scores)
 
 
 def _multiply_adds(query_shape: Shape, key_shape: Shape, out_shape: Shape) -> int:
@@ -301,7 +308,8 @@ def attention_grad(
     kept: Array, normalizers: Array, seed: Array | None = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float = 1.0, mask_gradient: bool = False,
 ) -> tuple[Array, ...]:  # fmt: skip
-    """The gradients of `attention` by query, key, value and, with `mask_gradient`, by the mask.
+    """The gradients of `attention` by query, key, value and, with `mask_gradient`, by the mask: in the mask's shape or, of up
+    to `WHOLE` scores, in theirs, which a program sums up itself.
 
     It has no derivative of its own: those of higher order come from the formula of `attention`.
 
@@ -322,10 +330,10 @@ def attention_grad(
     shapes = query.shape, key.shape, value.shape
     g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
     mask = _full(attn_mask, shape)
-    tiles = normalizers.size > 0
+    tiles, few = normalizers.size > 0, math.prod(shape) <= WHOLE
     by_mask: Array | None = None
     by_machine = None
-    if tiles and not (mask_gradient and math.prod(shape) > WHOLE):  # a kernel makes that by all scores as a whole
+    if tiles and (few or not mask_gradient):  # a kernel makes that by all scores as a whole
         by_machine = kernel_dispatch.backward(
             g, query, key, value, mask, out, normalizers, seed, dropout_p, is_causal, scale, mask_gradient
         )
@@ -336,13 +344,15 @@ def attention_grad(
         left = None if seed is None else kept
         *found, by_mask = whole.backward(g, query, key, value, weights, left, dropout_p, scale)
     else:
+        if few and mask_gradient and mask is not None:
+            mask = np.broadcast_to(mask, shape)
         *found, by_mask = tiled.backward(
             g, query, key, value, mask, out, normalizers, seed, dropout_p, is_causal, scale, mask_gradient
         )
     found = [unbroadcast(d, s) for d, s in zip(found, shapes, strict=True)]
     if attn_mask is None or by_mask is None or not mask_gradient:
         return tuple(found)
-    return (*found, unbroadcast(by_mask, attn_mask.shape))
+    return (*found, by_mask if few else by_mask.reshape(attn_mask.shape))
 
 
 def _grad_sample(r: np.random.Generator, mask: Array | None = None) -> Sample:
