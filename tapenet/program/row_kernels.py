@@ -13,6 +13,7 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.llvm import sharing
+from tapenet.llvm.reductions import run_length
 from tapenet.llvm.tasks import Task
 from tapenet.llvm.toolchain import Library, build
 from tapenet.program import generated, numpy_code
@@ -27,8 +28,6 @@ SLOW = 1 << 17
 #: Multiply-adds in the time that it takes to read or write a byte, between that from a cache and that from memory.
 READ = 1
 _DOUBLE = np.dtype(np.float64)
-#: Bytes of a row that `sums` adds up at once: no more numbers follow each other in a sum than in NumPy's blocks of 128.
-RUN = 4096
 
 
 @functools.lru_cache(maxsize=512)
@@ -278,7 +277,8 @@ class RowKernel:
 @functools.lru_cache(maxsize=256)
 def sums(rows: int, length: int, dtype: DType) -> Callable[[Array], Array] | None:
     """What adds up each row of (rows, length): (rows,). None where rows can't be cut into equal runs that are short enough."""
-    most = min(length, RUN // dtype.itemsize)
+    # In a register 16 numbers follow each other then, as in NumPy's blocks of 128.
+    most = min(length, run_length() // dtype.itemsize)
     run = next((n for n in range(most, most // 16, -1) if length % n == 0), None)
     if run is None:
         return None
