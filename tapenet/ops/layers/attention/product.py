@@ -342,7 +342,7 @@ def attention_grad(
         by_mask = by_machine[3] if mask_gradient else None
     elif not tiles:
         left = None if seed is None else kept
-        *found, by_mask = whole.backward(g, query, key, value, weights, left, dropout_p, scale)
+        *found, by_mask = whole.backward(g, query, key, value, out, weights, left, dropout_p, scale)
     else:
         if few and mask_gradient and mask is not None:
             mask = np.broadcast_to(mask, shape)

@@ -91,7 +91,8 @@ def dropped(a: Array, left: Array | None, dropout_p: float) -> Array:
 
 
 def backward(
-    g: Array, query: Array, key: Array, value: Array, weights: Array, left: Array | None, dropout_p: float, scale: float
+    g: Array, query: Array, key: Array, value: Array, out: Array, weights: Array, left: Array | None, dropout_p: float,
+    scale: float,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """The gradients by query, key, value and by the scores, from that by the result."""
     used = weights if left is None else dropped(weights, left, dropout_p)
@@ -100,7 +101,9 @@ def backward(
     by_scores = np.matmul(g, value.swapaxes(-1, -2))
     if left is not None:
         by_scores = dropped(by_scores, left, dropout_p)
-    by_scores = softmax.eager_rules["x"](by_scores, weights, -1)
+    # Σ weights · (gradient by the weights) over a row, which softmax takes off, is Σ g · out, dropout or not.
+    by_scores -= np.vecdot(g, out)[..., None]
+    by_scores *= weights
     by_query, by_key = np.empty_like(query, used.dtype), np.empty_like(key, used.dtype)
     np.matmul(by_scores, key, out=by_query)
     np.matmul(by_scores.swapaxes(-1, -2), query, out=by_key)
