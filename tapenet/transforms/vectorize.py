@@ -127,7 +127,7 @@ def vmap(
 def _lane(t: Tensor, axis: int, size: int) -> Tensor:
     """The first lane of an argument: what the function runs on while it is recorded."""
     if size:
-        return Tensor._of(np.take(t._data, 0, axis))
+        return Tensor._of(np.asarray(np.take(t._data, 0, axis)))  # of one axis it is a number
     return Tensor._of(np.zeros((*t.shape[:axis], *t.shape[axis + 1 :]), t.dtype))
 
 

@@ -377,6 +377,15 @@ def test_mixed_precision(dtype: str) -> None:
         close(tn.jacrev(lambda a: tn.tanh(a @ w))(x[0]), tn.jacfwd(lambda a: tn.tanh(a @ w))(x[0]), 0.02, 0.02)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_lanes_that_are_numbers_keep_a_low_type(dtype: str) -> None:
+    low = np.dtype(np.float16 if dtype == "float16" else pytest.importorskip("ml_dtypes").bfloat16)
+    x = tn.tensor(np.array([0.5, 1.0], low))
+    for f in (tn.sigmoid, tn.erf, tn.gelu, np.sinc):
+        assert tn.vmap(f)(x).dtype == low
+        np.testing.assert_array_equal(tn.vmap(f)(x), f(x))
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_derivatives_in_bfloat16(compiled: bool) -> None:
     low = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
