@@ -13,15 +13,14 @@ import numpy as np
 
 from tapenet.kernels import aligned
 from tapenet.llvm import sharing
-from tapenet.llvm.reductions import run_length
 from tapenet.llvm.tasks import Task
 from tapenet.llvm.toolchain import Library, build
 from tapenet.program import generated, numpy_code
-from tapenet.program.ir import Builder, Constant, Input, Program, Value, substitute
+from tapenet.program.ir import Constant, Input, Program, Value, substitute
 from tapenet.program.native import entry
 from tapenet.program.row_code import BlockSum, RowCode, Split
 from tapenet.program.row_programs import NotByRows, by_rows
-from tapenet.typing import Array, DType, Shape
+from tapenet.typing import Array, Shape
 
 #: Bytes of a result from which it pays to have it begin with a cache line.
 SLOW = 1 << 17
@@ -272,27 +271,6 @@ class RowKernel:
         array = np.reshape(array, self.rows.lengths(over)).transpose([over.index(i) for i in table if i in over])
         array = array[tuple(slice(None) if i in over else None for i in table)]
         return np.array(np.broadcast_to(array, self.rows.lengths(table)), value.dtype, order="C")
-
-
-@functools.lru_cache(maxsize=256)
-def sums(rows: int, length: int, dtype: DType) -> Callable[[Array], Array] | None:
-    """What adds up each row of (rows, length): (rows,). None where rows can't be cut into equal runs that are short enough."""
-    # In a register 16 numbers follow each other then, as in NumPy's blocks of 128.
-    most = min(length, run_length() // dtype.itemsize)
-    run = next((n for n in range(most, most // 16, -1) if length % n == 0), None)
-    if run is None:
-        return None
-    builder = Builder()
-    given = Input((rows * length // run, run), dtype)
-    total = builder.emit("reduce_add", given, axes=(1,))
-    found = builder.elementwise("add", total, 0.0)  # of nothing but -0.0 it is 0.0, as in NumPy
-    kernel = RowKernel(Program([given], [], builder.body, [found], []))
-
-    def summed(a: Array) -> Array:
-        (found,) = kernel(a.reshape(given.shape))
-        return found if run == length else np.add.reduce(found.reshape(rows, -1), 1)
-
-    return summed
 
 
 def _natural(array: Array, axes: Sequence[int]) -> Array:
