@@ -282,7 +282,7 @@ class _Lines:
             value = line.load(first + before, lanes=lanes * step, count=some if some < lanes * step else None)
         places = ((i // n * step + plane) * n + i % n - before for i in range(lanes))
         seen = [i if 0 <= i < lanes * step else lanes * step for i in places]
-        if seen == list(range(lanes)):
+        if step == 1 and seen == list(range(lanes)):
             return value
         return k.shuffled(value, k.number(0.0, lanes * step), seen)
 

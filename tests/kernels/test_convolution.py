@@ -291,6 +291,8 @@ def test_gathered(case: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         (2, (3, 3), 64, 12, (3, 3), (1, ((4, 0), (0, 1)), 1)),
         (2, (14, 14), 1, 16, (5, 5), (2, 2, 1)),
         (2, (9, 11), 3, 6, (3, 3), (2, 1, 1)),  # places of which no whole number fills a vector
+        (2, (9, 35), 16, 6, (3, 3), (2, 1, 1)),  # each of which fills one
+        (2, (9, 35), 8, 33, (3, 3), (2, 1, 1)),
     ],
 )
 def test_depthwise(axes: int, sizes: Any, batch: int, channels: int, kernel: Any, options: Any,
