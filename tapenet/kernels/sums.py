@@ -24,7 +24,10 @@ def along_rows(rows: np.ndarray) -> np.ndarray:
     pieces = -(-length // run)
     found = empty((number, pieces), rows.dtype)
     _along_rows(rows.dtype.char)(found.size, COST * rows.size, rows, found, length, run, pieces)
-    total: np.ndarray = found[:, 0] if pieces == 1 else np.add.reduce(found, 1, np.float64).astype(rows.dtype)
+    if pieces == 1:
+        return found[:, 0]
+    with np.errstate(over="ignore", invalid="ignore"):  # as the kernel
+        total: np.ndarray = np.add.reduce(found, 1, np.float64).astype(rows.dtype)
     return total
 
 

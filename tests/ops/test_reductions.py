@@ -617,7 +617,27 @@ def test_sums_that_stay_with_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
         found, expected = tn.sum(x, axis, dtype).data, np.sum(x.data, axis, dtype)
         assert found.dtype == expected.dtype
         assert np.array_equal(found, expected)
-    for wrong in (2, (1, 1), 1.0):
+    for wrong in (2, (1, 1), (-1, 0, 1), (-1, -2, 1), 1.0):
         with pytest.raises((ValueError, TypeError)):
             tn.sum(a, wrong)
     by_kernel.assert_not_called()
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (3, 70000)], ids=["rows", "runs of rows"])
+def test_large_sums_are_what_numpy_gives(shape: tuple[int, int]) -> None:
+    """A number of all axes; and warnings, each once."""
+    a = np.ones(shape, np.float32)
+    assert type(tn.sum.forward(a)) is type(np.sum(a))
+    assert type(tn.sum.forward(a, -1)) is np.ndarray
+    a *= np.float32(3e38)
+    for axis in (None, 1):
+        with pytest.warns(RuntimeWarning, match="overflow") as warned:
+            found = tn.sum(tn.tensor(a), axis)
+        assert len(warned) == 1
+        assert np.all(found.data == np.inf)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        tn.sum(tn.tensor(a))
+    a[:] = np.inf
+    a[0, 0] = -np.inf
+    with pytest.warns(RuntimeWarning, match="invalid"):
+        assert np.isnan(tn.sum(tn.tensor(a)).data)

@@ -72,14 +72,19 @@ def _by_kernel(a: Array, axis: Axis, keepdims: Any) -> Array | None:
     """The sum over the last axes, where it pays."""
     axes = tuple(range(a.ndim)) if axis is None else axis if type(axis) is tuple else (axis,)
     first = a.ndim - len(axes)
-    if not axes or any(type(i) is not int or i not in (n, n - a.ndim) for n, i in enumerate(axes, first)):
+    if not axes or first < 0 or any(type(i) is not int or i not in (n, n - a.ndim) for n, i in enumerate(axes, first)):
         return None
     rows = math.prod(a.shape[:first])
     fit = a.flags.c_contiguous and kernels.fit(a) and type(keepdims) is bool
     if a.size + ROW * rows < WORTH or not fit or captures() or not kernels.on():
         return None
     found: Array = importlib.import_module("tapenet.kernels.sums").along_rows(a.reshape(rows, -1))
-    return found.reshape(a.shape[:first] + (1,) * (len(axes) * keepdims))
+    if not np.logical_and.reduce(np.isfinite(found)):
+        return None  # NumPy warns of what overflows
+    kept: Array = found.reshape(a.shape[:first] + (1,) * (len(axes) * keepdims))[
+        ()
+    ]  # a number, as NumPy's, of all axes
+    return kept
 
 
 def how_many(a: Array, axis: Axis, keepdims: bool, where: ArrayLike) -> Array:
