@@ -176,7 +176,7 @@ def convolve(
         shape: of all this.
     """
     turned = flipped and weight.shape[0] * weight.shape[1] >= LARGE
-    far, odd = gemm.far(16 * shape.outs * shape.channels * x.itemsize), shape.outs % 2 > 0
+    far, odd = gemm.far(16 * shape.outs * shape.channels * x.itemsize), leaves_odd(shape, x.dtype)
     alike = shape._replace(channels=0, outs=0)
     run = _convolve(alike, matrix_rows(shape), odd, far, x.dtype.char, turned)
     border = zeros(shape.batch * shape.inputs[1], x.dtype)
@@ -240,6 +240,11 @@ def _most(shape: Shape) -> int:
 def matrix_rows(shape: Shape) -> int:
     """How many rows apart the matrices of a block lie: an odd number, the same for about as many channels."""
     return 1 << (max(shape.channels, shape.outs) - 1).bit_length() | 1
+
+
+def leaves_odd(shape: Shape, dtype: np.dtype) -> bool:
+    """Whether the tallest tiles of a block leave an odd number of outputs over, of which tiles of two rows leave one."""
+    return shape.outs % gemm.tall(matrix_rows(shape), dtype) % 2 > 0
 
 
 def most_columns(shape: Shape, dtype: np.dtype) -> int:
@@ -471,7 +476,8 @@ def _by_g_turned(a: Value, b: Value, c: Value, d: Value) -> tuple[Value, Value, 
 def _convolve(shape: Shape, rows: int, odd: bool, far: bool, char: str, turned: bool) -> Shared:
     """With `turned` the sixteen matrices are transposed, and some of their rows are read at a time: each is another line.
     Channels and outputs are arguments, so that a U-Net has 5 such kernels, not 11: of the shape all else is known, how many
-    `rows` apart the matrices of a block lie, whether outputs are `odd` in number, whether weights come from `far`."""
+    `rows` apart the matrices of a block lie, whether an `odd` number of outputs is left over, and whether weights
+    come from `far`."""
     k = Kernel("winograd", char, vectors=True)
     n = shape.batch
     x, border = k.array(1, *shape.inputs, n), k.array(n)

@@ -78,7 +78,7 @@ def _run(shape: Shape, x: np.ndarray, weight: np.ndarray, arrays: list[np.ndarra
     by_outs = length == 1 and shape.outs >= 2 * OUTS
     kernel, kinds, products = (_input_grad, GRADIENT_KINDS, 15) if gradient else (_convolve, KINDS, 9)
     alike = shape._replace(channels=0, outs=0)
-    run = kernel(alike, rows, shape.outs % 2 > 0, gemm.far(u.nbytes), x.dtype.char, by_outs)
+    run = kernel(alike, rows, winograd.leaves_odd(shape, x.dtype), gemm.far(u.nbytes), x.dtype.char, by_outs)
     border = zeros(shape.batch * shape.inputs[1], x.dtype)
     column = winograd.most_columns(shape, x.dtype) * x.itemsize
     several, dense, apart = _image(shape)

@@ -107,6 +107,7 @@ def test_winograd(channels: tuple[int, int], size: Any, batch: int, padding: Any
         ((33, 40), (62, 65), 1, 1),
         ((150, 40), (27, 30), 1, 1),
         ((32, 36), (33, 32), 2, ((1, 0), (1, 1))),  # a row that no window sees
+        ((8, 8), (6, 6), 16, 1),  # tiles of five rows
     ],
 )
 def test_winograd_with_stride(channels: tuple[int, int], size: Any, batch: int, padding: Any, dtype: str) -> None:
@@ -917,11 +918,12 @@ def test_nothing_moves_at_a_programs_edges(channels: int, monkeypatch: pytest.Mo
     np.testing.assert_allclose(found, tn.conv2d(x, weight, padding=1), rtol=1e-5, atol=1e-5)
 
 
-def test_winograd_takes_channels_as_arguments() -> None:
+@pytest.mark.parametrize("lengths", [[(40, 64), (64, 36)], [(8, 8)]], ids=["one kernel", "tiles of five rows"])
+def test_winograd_takes_channels_as_arguments(lengths: Any) -> None:
     winograd = importlib.import_module("tapenet.kernels.winograd")
     r = np.random.default_rng(0)
     before = winograd._convolve.cache_info().misses
-    for c, o in ((40, 64), (64, 36)):
+    for c, o in lengths:
         shape = winograd.Shape(c, o, 6, 6, 16, (6, 6), (1, 1))
         x, weight = r.normal(size=(c, 6, 6, 16)).astype("f4"), r.normal(size=(o, c, 3, 3)).astype("f4")
         out = np.empty((o, 6, 6, 16), "f4")
