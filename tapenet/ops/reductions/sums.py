@@ -81,9 +81,8 @@ def _by_kernel(a: Array, axis: Axis, keepdims: Any) -> Array | None:
     found: Array = importlib.import_module("tapenet.kernels.sums").along_rows(a.reshape(rows, -1))
     if not np.logical_and.reduce(np.isfinite(found)):
         return None  # NumPy warns of what overflows
-    kept: Array = found.reshape(a.shape[:first] + (1,) * (len(axes) * keepdims))[
-        ()
-    ]  # a number, as NumPy's, of all axes
+    shape = a.shape[:first] + (1,) * (len(axes) * keepdims)
+    kept: Array = found.reshape(shape)[()]  # a number, as NumPy's, of all axes
     return kept
 
 
