@@ -33,7 +33,9 @@ def _has_holes(template: object) -> bool:
 
 def note_line(error: BaseException, line: str, what: str = "raised") -> None:
     """Say in an error of a compiled program which line of the user's code it comes from, unless it is said already."""
-    if line and not any(_NOTE in said for said in (str(error), *getattr(error, "__notes__", ()))):
+    # Not `str(error)`, which is the user's code, and may raise.
+    said = (*error.args, *getattr(error, "__notes__", ()))
+    if line and not any(isinstance(words, str) and _NOTE in words for words in said):
         error.add_note(f"{what} {_NOTE}, at {line}")
 
 

@@ -323,6 +323,25 @@ def test_an_error_tells_the_op_and_the_line(compiled: Compile) -> None:
 
 
 @backends
+def test_an_error_without_words_stays_the_error(compiled: Compile) -> None:
+    class Wordless(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def forward(x: Any) -> Any:
+        if x[0] > 9:
+            raise Wordless
+        return x
+
+    op = foreign(forward)
+    step = compiled(lambda x: np.exp(op(x)))
+    step(X)
+    with pytest.raises(Wordless) as caught:
+        step(X + 10)
+    assert "in a compiled program, at " in caught.value.__notes__[0]
+
+
+@backends
 def test_the_check_of_an_op_runs_before_each_call(compiled: Compile) -> None:
     def positive(x: Any, n: int, *, least: float = 0.0) -> None:
         if x.shape != (3,):
