@@ -36,6 +36,7 @@ from tapenet.compiler.reach import Reach
 from tapenet.compiler.signature import Call, Key, Parameters, arrays_in, is_array, rebuild
 from tapenet.compiler.variant import MISS, Dependency, Plan, Result, Target, Variant
 from tapenet.compiler.watch import Drawn, Watch, drawn
+from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.op import Op
 from tapenet.program.arguments import elements
 from tapenet.program.backend import Runner
@@ -474,6 +475,7 @@ def taken_apart(result: object, outs: list[Tensor]) -> tuple[list[object], Struc
     for i, leaf in enumerate(leaves):
         # A NumPy scalar is a constant, which nobody can write to.
         if is_array(leaf) and not isinstance(leaf, np.generic):
+            check_unmasked(leaf)
             outs.append(leaf if type(leaf) is Tensor else Tensor._of(np.asarray(leaf)))
             leaves[i] = Result(len(outs) - 1, type(leaf) is not Tensor)
     return leaves, structure

@@ -19,6 +19,7 @@ from tapenet.data.dataset import Dataset
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import batches
 from tapenet.ops import random
+from tapenet.ops.arguments import check_unmasked
 from tapenet.typing import Array, StateDict
 
 ndarray = np.ndarray
@@ -228,4 +229,7 @@ def as_tensors(value: object) -> object:
 
 
 def _tensor(value: ArrayLike) -> Tensor:
-    return value if type(value) is Tensor else Tensor._of(np.asarray(value))
+    if type(value) is Tensor:
+        return value
+    check_unmasked(value)
+    return Tensor._of(np.asarray(value))

@@ -291,6 +291,30 @@ def test_unusual_arrays() -> None:
         f(np.zeros(1, "datetime64[s]"))
 
 
+def test_masked_arrays_from_outside_keep_their_masks() -> None:
+    m = np.ma.masked_array([1.0, 2.0], [True, False])
+    f = tn.compile(lambda x: x * np.ma.sum(m), backend="numpy", from_first=True)
+    x = np.ones(2)
+    for _ in range(2):
+        assert f(x).tolist() == [2, 2]
+        assert (m.mask.tolist(), m.data.tolist()) == ([True, False], [1, 2])
+    m.mask = False
+    assert f(x).tolist() == [3, 3]
+    m[0] = 5
+    assert f(x).tolist() == [7, 7]
+
+    def writes(x: Any) -> Any:
+        m[:] = np.ma.masked
+        return x
+
+    with pytest.raises(tn.CaptureError, match="the array that is"):
+        tn.compile(writes, backend="numpy")(x)
+    assert (m.mask.tolist(), m.data.tolist()) == ([False, False], [5, 2])
+    with pytest.raises(TypeError, match="a masked array would lose its mask"):
+        tn.compile(lambda x: (x, m), backend="numpy")(x)
+    assert (m.mask.tolist(), m.data.tolist()) == ([False, False], [5, 2])
+
+
 def test_an_argument_that_keys_nothing_is_refused() -> None:
     f = tn.compile(lambda x, options: x, backend="numpy")
     with pytest.raises(TypeError, match=r"<lambda>: options\['sizes'\]\[1\] is a set, neither an array nor hashable"):

@@ -549,3 +549,16 @@ def test_nothing_is_said_of_a_common_run() -> None:
         network().use(F.cross_entropy, optim.Adam(lr=0.01)).fit(
             X, Y, validation_split=0.2, metrics="accuracy", verbose=0
         )
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_batches_with_masks(compile: bool) -> None:
+    """Masks were lost in silence where a batch was not compiled."""
+    masked = np.ma.masked_array(X, np.isfinite(X))
+    net = made()
+    with pytest.raises(TypeError, match="masked array"):
+        training.predict(net, [masked], compile=compile)
+    with pytest.raises(TypeError, match="masked array"):
+        training.evaluate(net, F.mse_loss, [(masked, Y)], compile=compile)
+    with pytest.raises(TypeError, match="masked array"):
+        training.evaluate(net, F.mse_loss, [(X, np.ma.masked_array(Y))], compile=compile)
