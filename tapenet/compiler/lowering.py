@@ -56,7 +56,7 @@ from tapenet.program.ir import (
     substitute,
 )
 from tapenet.program.layout import Order
-from tapenet.program.low import is_inexact
+from tapenet.program.low import is_inexact, is_low
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
@@ -363,6 +363,8 @@ class Lowering:
 
     def given(self, value: object) -> Value:
         found = self.resolve(value)
+        if isinstance(found, np.ndarray) and is_low(found.dtype):
+            return Constant(found)
         return found if isinstance(found, Value) else array_of(self.builder, symbols(self.builder, found)).value
 
     def _written(self, states: Args, values: Sequence[Value]) -> None:

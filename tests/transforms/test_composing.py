@@ -403,6 +403,17 @@ def test_derivatives_in_bfloat16(compiled: bool) -> None:
         assert got.tolist() == expected
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_lanes_of_jacobians_in_bfloat16(compiled: bool) -> None:
+    low = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    x = tn.tensor(np.array([[1.0, 2.0], [3.0, 4.0]], low))
+    for f in (tn.hessian(lambda x: (x * x * x).sum()), tn.jacrev(lambda x: 3 * x * x), tn.jacfwd(lambda x: 3 * x * x)):
+        lanes = tn.vmap(f)
+        found = (tn.compile(lanes, backend="numpy") if compiled else lanes)(x)
+        assert found.dtype == low
+        assert found.tolist() == [[[6, 0], [0, 12]], [[18, 0], [0, 24]]]
+
+
 @pytest.mark.parametrize("backend", ["numpy", None])
 def test_other_results_are_results_of_programs_too(backend: str | None) -> None:
     def g(x: Any) -> Any:
