@@ -151,6 +151,8 @@ class Instruction:
     def origin(self) -> str:
         """The line of the user's code, and what this is computed of, for errors; "" where no line is known."""
         args = [f"{a.dtype} {a.shape}" for a in self.args if self.name != "provided" or a.dtype != bool]
+        if len(args) > 8:  # of a list of arrays
+            args[6:] = [f"{len(args) - 6} more"]
         return f"{self.line}, of {', '.join(args)}" if self.line and args else self.line
 
     def note(self, error: BaseException) -> None:

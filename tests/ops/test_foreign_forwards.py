@@ -8,6 +8,7 @@ import sys
 import threading
 import tracemalloc
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
@@ -320,6 +321,21 @@ def test_an_error_tells_the_op_and_the_line(compiled: Compile) -> None:
     assert note.startswith("raised by op 'foreign' in a compiled program, at ")
     assert "test_foreign_forwards.py:" in note
     np.testing.assert_array_equal(step(X).data, np.exp(X))
+
+
+@backends
+def test_an_error_tells_the_shapes_of_few_arguments(compiled: Compile) -> None:
+    @tn.op(opaque="it raises", parts=lambda g, parts: tuple(g for _ in parts))
+    def least(parts: Sequence[Any]) -> Any:
+        if parts[0][0] < 0:
+            raise ValueError("negative")
+        return parts[0]
+
+    step = compiled(lambda x: least([x * n for n in range(1, 101)]))
+    step(X)
+    with pytest.raises(ValueError, match="negative") as caught:
+        step(-abs(X) - 1)
+    assert caught.value.__notes__[0].endswith(f", of {f'float64 {X.shape}, ' * 6}94 more")
 
 
 @backends
