@@ -26,7 +26,7 @@ def along_rows(rows: np.ndarray) -> np.ndarray:
     _along_rows(rows.dtype.char)(found.size, COST * rows.size, rows, found, length, run, pieces)
     if pieces == 1:
         return found[:, 0]
-    with np.errstate(over="ignore", invalid="ignore"):  # as the kernel
+    with np.errstate(over="ignore", invalid="ignore"):  # the kernel warns of nothing either
         total: np.ndarray = np.add.reduce(found, 1, np.float64).astype(rows.dtype)
     return total
 

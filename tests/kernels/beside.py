@@ -44,18 +44,22 @@ def many_threads(patch: Any, count: int) -> None:
     patch.setattr("tapenet.llvm.workers._number", count)
 
 
-def plans(patch: Any) -> list[Any]:
-    """The plans that are made from here on of ops whose kernels a program calls by itself; None for those that Python calls."""
-    launches = importlib.import_module("tapenet.program.native.launches")
+def returned(patch: Any, module: Any, name: str) -> list[Any]:
+    """What a function of a module returns from here on."""
     found: list[Any] = []
-    record = launches.record
+    function = getattr(module, name)
 
     def noted(*args: Any) -> Any:
-        found.append(record(*args))
+        found.append(function(*args))
         return found[-1]
 
-    patch.setattr(launches, "record", noted)
+    patch.setattr(module, name, noted)
     return found
+
+
+def plans(patch: Any) -> list[Any]:
+    """The plans that are made from here on of ops whose kernels a program calls by itself; None for those that Python calls."""
+    return returned(patch, importlib.import_module("tapenet.program.native.launches"), "record")
 
 
 def batch_last(x: Any) -> Any:

@@ -343,6 +343,13 @@ def check_depthwise(module_name: str, axes: int, sizes: Any, batch: int, channel
     assert calls == ["sums", "sums", "weight_sums"]
 
 
+def _bordered(patch: pytest.MonkeyPatch) -> list[Any]:
+    """What depthwise kernels copy within borders from here on; it is not copied."""
+    copies: list[Any] = []
+    patch.setattr(importlib.import_module("tapenet.kernels.depthwise"), "_bordered", lambda *args: copies.append(args))
+    return copies
+
+
 @pytest.mark.parametrize(
     ("sizes", "batch", "kernel", "options"),
     [
@@ -356,9 +363,7 @@ def test_rows_of_few_places_stay_in_registers(
     sizes: Any, batch: int, kernel: Any, options: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """Each channel by itself, without a copy within borders."""
-    module = importlib.import_module("tapenet.kernels.depthwise")
-    copies = []
-    monkeypatch.setattr(module, "_bordered", lambda *args: copies.append(args))
+    copies = _bordered(monkeypatch)
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
     check(2, sizes, batch, (19, 19, 19), kernel, options, "f")
     assert not copies
@@ -379,9 +384,7 @@ def test_rows_are_read_where_they_lie(
     sizes: Any, batch: int, kernel: Any, options: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """Of channels by themselves, by kernels of few columns: nothing is copied within borders."""
-    module = importlib.import_module("tapenet.kernels.depthwise")
-    copies = []
-    monkeypatch.setattr(module, "_bordered", lambda *args: copies.append(args))
+    copies = _bordered(monkeypatch)
     within_borders(monkeypatch)
     monkeypatch.setattr(kernel_dispatch, "WORTH", 0)
     monkeypatch.setattr("tapenet.llvm.factories.BY_ARGUMENTS", False)

@@ -80,7 +80,7 @@ def _by_kernel(a: Array, axis: Axis, keepdims: Any) -> Array | None:
         return None
     found: Array = importlib.import_module("tapenet.kernels.sums").along_rows(a.reshape(rows, -1))
     if not np.logical_and.reduce(np.isfinite(found)):
-        return None  # NumPy warns of what overflows
+        return None  # NumPy, which adds up again, warns of what overflows
     shape = a.shape[:first] + (1,) * (len(axes) * keepdims)
     kept: Array = found.reshape(shape)[()]  # a number, as NumPy's, of all axes
     return kept

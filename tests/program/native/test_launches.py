@@ -58,14 +58,7 @@ def test_convolutions_share_a_copy_of_their_images(
     gradient: bool, plans: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the batch innermost, as a convolution and its gradient by the weights read them; one alone makes its own."""
-    copies: list[Any] = []
-    innermost = launches.innermost
-
-    def noted(*args: Any) -> Any:
-        copies.append(innermost(*args))
-        return copies[-1]
-
-    monkeypatch.setattr(launches, "innermost", noted)
+    copies = beside.returned(monkeypatch, launches, "innermost")
     weight = np.random.default_rng(1).normal(size=(16, 3, 3, 3)).astype("f")
 
     def loss(weight: Any, x: Any) -> Any:
