@@ -23,6 +23,7 @@ from tests.benchmarks.layers.workloads import WORKLOADS
 from tests.benchmarks.loader import candidates
 from tests.benchmarks.networks import workloads as networks
 from tests.benchmarks.scaling import model
+from tests.benchmarks.shapes import page as shapes
 from tests.benchmarks.side_by_side import memory
 from tests.benchmarks.side_by_side.measure import best, disagreements, gains, medians, ratio
 from tests.benchmarks.side_by_side.report import machine
@@ -140,6 +141,43 @@ def test_the_page_says_what_misses_and_what_threads_gain() -> None:
     text = everything.page(found)
     assert text.count("Measured on another: all of these.") == 1
     assert "Measured on a:" not in text
+
+
+def test_the_page_counts_many_shapes_by_kind_and_lists_the_slow() -> None:
+    def row(*mine: float) -> dict[str, Any]:
+        peers = {"torch-eager": 90.0, "torch-eager/channels_last": 80.0, "jax": 100.0}
+        return {"forward": {"tapenet-eager": mine[0]} | peers, "gradient": {"tapenet-eager": mine[1]} | peers}
+
+    kinds = {
+        "layer-norm": {"2 x 3": row(40.0, 40.0), "4 x 5": row(80.0, 160.0)},
+        "convolution-1x1": {"VGG": row(80.0, 84.0)},
+    }
+    results = {
+        name: {
+            "title": f"{name}, many shapes",
+            "times": {},
+            "errors": {},
+            "ratios": shapes.judged(times),
+            "rows": times,
+        }
+        for name, times in kinds.items()
+    }
+    results["layer-norm"]["cpu"], results["convolution-1x1"]["cpu"] = "another", "a"
+    where = {"cpu": "a", "cores": 2, "date": "2026-01-01", "python": "3", "threads": 1}
+    found = {"machine": {"1": where}, "suites": {"shapes": {"1": results}}}
+    text = everything.page(found)
+    for line in (
+        "| layer norm | forward | 2 | 100% | 0 | 1.00 | 0.71 |",
+        "| layer norm | gradient | 2 | 50% | 1 | 2.00 | 1.00 |",
+        "| convolution 1x1 | gradient | 1 | 0% | 0 | 1.05 | 1.05 |",
+        "| all convolutions | all | 2 | 50% | 0 | 1.05 | 1.02 |",
+        "| 2.00 | 4 x 5 | gradient | 160.0 | 80.0 (torch-eager/channels_last) |",
+        "- layer-norm, many shapes (1 thread), time: tapenet-eager (the worst row) 2.00 of the best peer, at most 1.15",
+        "Measured on another: layer-norm, many shapes.",
+    ):
+        assert line in text.splitlines(), text
+    assert text.count("2 x 3") == 0
+    assert "circle" not in plot(found)
 
 
 def test_a_gain_is_the_middle_one_of_pairs() -> None:

@@ -7,7 +7,7 @@ Writes docs/benchmarks.json, and from it docs/benchmarks.md and its plots, after
 has of it; `--missing` measures what the file does not have, and so goes on where a run was ended; `--read` measures nothing and
 makes the page anew. Every candidate has a process of its own, or one for each rank, pinned to as many cores as it has threads;
 candidates take turns round by round, and medians count. Memory does not depend on threads, and is measured with the fewest.
-`--quick` takes some 25 minutes on two cores, 12 of them for one thread (`--threads 1`), a fraction of the whole: fewer and
+`--quick` takes some 30 minutes on two cores, 17 of them for one thread (`--threads 1`), a fraction of the whole: fewer and
 shorter rounds, and no torch.compile, which takes minutes.
 """
 

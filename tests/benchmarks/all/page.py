@@ -68,10 +68,13 @@ def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]], found: Resul
         if rows:
             yield _table(mark, suite, rows, lambda r: medians(r["times"]), microseconds, "ratios", gains)
             yield from _elsewhere(rows, found["machine"][threads]["cpu"])
-        for name, r in results.items():
-            if name not in rows and r["times"]:
+        others = {name: r for name, r in results.items() if name not in rows}
+        for r in others.values():
+            if r["times"]:
                 cells = (f"{c} {microseconds(t)}" for c, t in medians(r["times"]).items())
                 yield _wrapped(f"{r['title']}, {mark}: {', '.join(cells)}.")
+        if others:
+            yield from _elsewhere(others, found["machine"][threads]["cpu"])
         measured = {name: r for name, r in rows.items() if r.get("memory")}
         megabytes = lambda value: f"{value / 1e6:.1f}"
         if measured and threads == "1":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from tests.benchmarks.side_by_side.measure import Plan, Result, with_memory
 
-NAMES = ("compiled", "elementwise", "inference", "layers", "networks", "parallel")
+NAMES = ("compiled", "elementwise", "inference", "layers", "networks", "parallel", "shapes")
 
 
 class Suite(NamedTuple):

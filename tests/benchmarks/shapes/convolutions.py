@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 #: Multiply-adds at most.
 MOST = 2.0e9
 
 
-class Shape(NamedTuple):
+class Convolution(NamedTuple):
     """One convolution, over one or two spatial axes of equal length."""
 
     net: str
@@ -25,6 +27,20 @@ class Shape(NamedTuple):
     groups: int = 1
     dilation: int = 1
     axes: int = 2
+
+    @property
+    def kind(self) -> str:
+        """What the page counts together."""
+        if self.axes == 1:
+            return "convolution 1d"
+        if self.groups > 1:
+            return "depthwise convolution"
+        return "convolution 1x1" if self.kernel == 1 else "convolution"
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """What is timed."""
+        return "forward", "by input", "by weight"
 
     @property
     def x(self) -> tuple[int, ...]:
@@ -46,6 +62,12 @@ class Shape(NamedTuple):
     def multiply_adds(self) -> int:
         """Of each of the three products."""
         return math.prod(self.y) * math.prod(self.weight[1:])
+
+    def data(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Input, weights, gradient by the result."""
+        r = np.random.default_rng(0)
+        x, w, g = (r.standard_normal(s, np.float32) for s in (self.x, self.weight, self.y))
+        return x, w / math.sqrt(math.prod(self.weight[1:])), g
 
     def __str__(self) -> str:
         text = f"{self.net} {self.batch} x {self.channels}-{self.outs} at {self.size}, {self.kernel}"
@@ -125,25 +147,25 @@ _SEQUENCES = [
 ]  # fmt: skip
 
 
-def shapes() -> list[Shape]:
+def convolutions() -> list[Convolution]:
     """All of them, no two alike but in the network's name."""
-    found: dict[Shape, Shape] = {}
-    for shape in _all():
-        if shape.multiply_adds <= MOST:
-            found.setdefault(shape._replace(net=""), shape)
+    found: dict[Convolution, Convolution] = {}
+    for conv in _all():
+        if conv.multiply_adds <= MOST:
+            found.setdefault(conv._replace(net=""), conv)
     return list(found.values())
 
 
-def _all() -> Iterator[Shape]:
+def _all() -> Iterator[Convolution]:
     for net, (layers, images) in _NETS.items():
         for batch, image in images.items():
             for channels, outs, part, kernel, stride in layers:
                 size = max(1, round(image * part))
                 padding = 0 if kernel == stride else kernel // 2
                 groups = -channels if channels < 0 else 1
-                yield Shape(net, batch, abs(channels), outs, size, kernel, stride, padding, groups)
+                yield Convolution(net, batch, abs(channels), outs, size, kernel, stride, padding, groups)
     for batch, length in {1: 8192, 16: 1024, 64: 256}.items():
         for channels, outs, kernel, dilation in _SEQUENCES:
             groups = -channels if channels < 0 else 1
             padding = (kernel - 1) * dilation // 2
-            yield Shape("WaveNet", batch, abs(channels), outs, length, kernel, 1, padding, groups, dilation, 1)
+            yield Convolution("WaveNet", batch, abs(channels), outs, length, kernel, 1, padding, groups, dilation, 1)

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Call = Callable[[], object]
 Shape = tuple[int, ...]
 
 
-class Case(NamedTuple):
+class Layer(NamedTuple):
     """A layer over arrays.
 
     Attributes:
@@ -34,6 +33,11 @@ class Case(NamedTuple):
     jax: Callable[..., Any]
     labels: tuple[int, int] | None = None
 
+    @property
+    def products(self) -> tuple[str, ...]:
+        """What is timed."""
+        return "forward", "gradient"
+
     def __str__(self) -> str:
         return f"{self.kind} {self.text}"
 
@@ -45,10 +49,10 @@ class Case(NamedTuple):
         return [first, *scaled], [r.integers(0, self.labels[0], self.labels[1])] if self.labels else []
 
 
-def cases() -> list[Case]:
+def layers() -> list[Layer]:
     """All of them."""
     made = (_activations, _softmax, _normalisations, _pooling, _linear, _attention, _recurrent)
-    return [case for kind in made for case in kind()]
+    return [layer for kind in made for layer in kind()]
 
 
 def _jnp(name: str) -> Any:
@@ -64,7 +68,7 @@ def _jnp(name: str) -> Any:
 _relu, _maximum, _tanh = _jnp("jax.nn.relu"), _jnp("jax.numpy.maximum"), _jnp("jax.numpy.tanh")
 
 
-def _activations() -> Iterator[Case]:
+def _activations() -> Iterator[Layer]:
     names = {
         "relu": {}, "leaky_relu": {}, "hardswish": {"jax": "hard_swish"}, "relu6": {}, "sigmoid": {}, "tanh": {}, "silu": {},
         "gelu": {}, "elu": {}, "softplus": {}, "mish": {},
@@ -75,24 +79,24 @@ def _activations() -> Iterator[Case]:
                 continue
             options = {"approximate": False} if name == "gelu" else {}
             jax = functools.partial(_jnp(f"jax.nn.{known.get('jax', name)}"), **options)
-            yield Case("activation", f"{name} {size:,}", ((size,),), lambda F, x, name=name: getattr(F, name)(x), jax)
+            yield Layer("activation", f"{name} {size:,}", ((size,),), lambda F, x, name=name: getattr(F, name)(x), jax)
 
 
-def _softmax() -> Iterator[Case]:
+def _softmax() -> Iterator[Layer]:
     for rows, length in (
         (2_500, 4), (1_000, 10), (100_000, 10), (20_000, 16), (10_000, 33), (256, 64), (1_000, 100), (40_000, 100),
         (4_000, 250), (32, 1_000), (1_000, 1_000), (128, 10_000), (20, 50_000), (2, 1_000_000),
     ):  # fmt: skip
         for name in ("softmax", "log_softmax"):
-            yield Case(
+            yield Layer(
                 "softmax", f"{name} {rows} x {length}", ((rows, length),), lambda F, x, n=name: getattr(F, n)(x, -1),
                 _jnp(f"jax.nn.{name}"),
             )  # fmt: skip
-        yield Case(
+        yield Layer(
             "softmax", f"cross entropy {rows} x {length}", ((rows, length),), lambda F, x, t: F.cross_entropy(x, t),
             _cross_entropy, (length, rows),
         )  # fmt: skip
-    yield Case(
+    yield Layer(
         "softmax", "softmax of channels 16 x 21 x 64 x 64", ((16, 21, 64, 64),), lambda F, x: F.softmax(x, 1),
         lambda x: _jnp("jax.nn.softmax")(x, 1),
     )  # fmt: skip
@@ -108,16 +112,16 @@ def _normalised(x: Any, axes: Any, shift: bool = True) -> Any:
     return x * _jnp("jax.lax.rsqrt")((x * x).mean(axes, keepdims=True) + 1e-5)
 
 
-def _normalisations() -> Iterator[Case]:
+def _normalisations() -> Iterator[Layer]:
     for rows, width in (
         (1_000, 16), (320, 32), (100_000, 32), (16, 768), (2_048, 128), (16_384, 64), (512, 768), (4_096, 1_024), (64, 5_000),
         (2, 500_000),
     ):  # fmt: skip
-        yield Case(
+        yield Layer(
             "layer norm", f"{rows} x {width}", ((rows, width), (width,), (width,)),
             lambda F, x, w, b: F.layer_norm(x, w.shape, w, b), lambda x, w, b: _normalised(x, -1) * w + b,
         )  # fmt: skip
-        yield Case(
+        yield Layer(
             "RMS norm", f"{rows} x {width}", ((rows, width), (width,)), lambda F, x, w: F.rms_norm(x, w.shape, w, 1e-5),
             lambda x, w: _normalised(x, -1, False) * w,
         )  # fmt: skip
@@ -128,26 +132,26 @@ def _normalisations() -> Iterator[Case]:
     for x in images:
         c, text = x[1], " x ".join(map(str, x))
         kept = (c, *(1,) * (len(x) - 2))
-        yield Case(
+        yield Layer(
             "batch norm", text, (x, (c,), (c,)),
             lambda F, x, w, b: F.batch_norm(x, None, None, w, b, True),
             lambda x, w, b, k=kept: _normalised(x, (0, *range(2, x.ndim))) * w.reshape(k) + b.reshape(k),
         )  # fmt: skip
         if c % 8 == 0:
-            yield Case(
+            yield Layer(
                 "group norm", f"{text} in 8", (x, (c,), (c,)), lambda F, x, w, b: F.group_norm(x, 8, w, b),
                 lambda x, w, b, k=kept: (
                     _normalised(x.reshape(len(x), 8, -1), -1).reshape(x.shape) * w.reshape(k) + b.reshape(k)
                 ),
             )  # fmt: skip
         if math.prod(x[2:]) > 1:
-            yield Case(
+            yield Layer(
                 "instance norm", text, (x,), lambda F, x: F.instance_norm(x),
                 lambda x: _normalised(x, tuple(range(2, x.ndim))),
             )  # fmt: skip
 
 
-def _pooling() -> Iterator[Case]:
+def _pooling() -> Iterator[Layer]:
     shapes = [
         (1, 8, 40, 40), (16, 3, 32, 32), (64, 16, 14, 14), (1, 64, 112, 112), (16, 64, 32, 32), (64, 256, 8, 8),
         (8, 512, 7, 7), (64, 64, 32, 32),
@@ -155,12 +159,12 @@ def _pooling() -> Iterator[Case]:
     for x in shapes:
         text = " x ".join(map(str, x))
         for name, *options in (("max", 2, 2, 0), ("max", 3, 2, 1), ("avg", 2, 2, 0), ("avg", 3, 1, 1)):
-            yield Case(
+            yield Layer(
                 "pooling", f"{name} {options[0]} by {options[1]} of {text}", (x,),
                 lambda F, x, n=name, o=options: getattr(F, f"{n}_pool2d")(x, *o),
                 lambda x, n=name, o=options: _pool(x, n, *o),
             )  # fmt: skip
-        yield Case(
+        yield Layer(
             "pooling", f"mean of {text}", (x,), lambda F, x: F.adaptive_avg_pool2d(x, 1),
             lambda x: x.mean((2, 3), keepdims=True),
         )  # fmt: skip
@@ -174,19 +178,19 @@ def _pool(x: Any, name: str, size: int, stride: int, padding: int) -> Any:
     return found if name == "max" else found / size**2
 
 
-def _linear() -> Iterator[Case]:
+def _linear() -> Iterator[Layer]:
     for n, i, o in (
         (1, 100, 100), (1, 784, 512), (1, 4_096, 4_096), (4, 512, 512), (16, 1_024, 1_024), (32, 64, 10), (64, 784, 100),
         (64, 512, 512), (256, 784, 512), (1_000, 64, 64), (1_024, 256, 1_024), (10_000, 16, 16), (100_000, 20, 1),
         (100_000, 8, 32), (8, 25_088, 512), (512, 768, 768), (4_096, 64, 3),
     ):  # fmt: skip
-        yield Case(
+        yield Layer(
             "linear", f"{n} x {i} to {o}", ((n, i), (o, i), (o,)), lambda F, x, w, b: F.linear(x, w, b),
             lambda x, w, b: x @ w.T + b,
         )  # fmt: skip
 
 
-def _attention() -> Iterator[Case]:
+def _attention() -> Iterator[Layer]:
     for batch, heads, length, width in (
         (32, 4, 16, 16), (1, 8, 16, 64), (16, 8, 32, 32), (8, 4, 64, 32), (8, 4, 128, 32), (1, 12, 128, 64), (4, 8, 256, 64),
         (1, 12, 512, 64), (1, 8, 512, 128), (1, 8, 1_024, 64), (2, 4, 1_024, 16), (1, 2, 2_048, 64), (1, 1, 4_096, 64),
@@ -194,7 +198,7 @@ def _attention() -> Iterator[Case]:
     ):  # fmt: skip
         for causal in (False, True):
             x = (batch, heads, length, width)
-            yield Case(
+            yield Layer(
                 "attention", f"{batch} x {heads} x {length} x {width}{' causal' * causal}", (x, x, x),
                 lambda F, q, k, v, c=causal: F.scaled_dot_product_attention(q, k, v, is_causal=c),
                 lambda q, k, v, c=causal: _jnp("jax.nn.dot_product_attention")(
@@ -203,7 +207,7 @@ def _attention() -> Iterator[Case]:
             )  # fmt: skip
 
 
-def _recurrent() -> Iterator[Case]:
+def _recurrent() -> Iterator[Layer]:
     for batch, steps, inputs, hidden in (
         (1, 20, 32, 32), (1, 100, 64, 128), (16, 20, 32, 64), (32, 32, 64, 128), (64, 50, 128, 256), (8, 200, 16, 32),
         (128, 10, 256, 512),
@@ -211,7 +215,7 @@ def _recurrent() -> Iterator[Case]:
         for name, gates in (("RNN", 1), ("GRU", 3), ("LSTM", 4)):
             rows = gates * hidden
             shapes = ((steps, batch, inputs), (rows, inputs), (rows, hidden), (rows,), (rows,))
-            yield Case(
+            yield Layer(
                 "recurrent", f"{name} {steps} x {batch}, {inputs} to {hidden}", shapes,
                 functools.partial(_layer, name, hidden), functools.partial(_scan, name, hidden),
             )  # fmt: skip
@@ -251,73 +255,6 @@ def _scan(name: str, hidden: int, x: Any, w: Any, u: Any, b: Any, c: Any) -> Any
     return jax.lax.scan(turn, (start, start), x @ w.T + b)[1]
 
 
-# -- the sides ---------------------------------------------------------------------------------------------------
-
-
-def _normal(shape: Shape) -> np.ndarray:
+def pulled(shape: Shape) -> np.ndarray:
+    """The gradient by the result, which goes back."""
     return np.random.default_rng(1).standard_normal(shape, np.float32)
-
-
-def tapenet(case: Case) -> Iterator[tuple[str, list[Call]]]:
-    """Eager: the layer on tensors that record nothing; with a graph, and back. Weights lie as its own layers have them."""
-    import tapenet as tn
-    from tapenet.nn import functional as F
-
-    arrays, labels = case.data()
-    if case.kind == "linear":
-        arrays[1] = np.asfortranarray(arrays[1])
-    plain, inputs = ([tn.tensor(a, requires_grad=r) for a in arrays] for r in (False, True))
-    others = list(map(tn.tensor, labels))
-    g = tn.tensor(_normal(case.call(F, *plain, *others).shape))
-
-    def gradient() -> None:
-        for x in inputs:
-            x.grad = None
-        case.call(F, *inputs, *others).backward(g)
-
-    yield "tapenet", [lambda: case.call(F, *plain, *others), gradient]
-
-
-def torch(case: Case) -> Iterator[tuple[str, list[Call]]]:
-    """Eager, the same."""
-    import torch
-    from torch.nn import functional as F
-
-    torch.set_num_threads(1)
-    arrays, labels = case.data()
-    plain, inputs = ([torch.tensor(a, requires_grad=r) for a in arrays] for r in (False, True))
-    others = list(map(torch.tensor, labels))
-    with torch.no_grad():
-        g = torch.tensor(_normal(case.call(F, *plain, *others).shape))
-
-    def forward() -> object:
-        with torch.no_grad():
-            return case.call(F, *plain, *others)
-
-    def gradient() -> None:
-        for x in inputs:
-            x.grad = None
-        case.call(F, *inputs, *others).backward(g)
-
-    yield "torch", [forward, gradient]
-
-
-def jax(case: Case) -> Iterator[tuple[str, list[Call]]]:
-    """Jitted: what the layer gives, and it with the gradients."""
-    import jax
-
-    arrays, labels = case.data()
-    inputs, others = ([jax.numpy.asarray(a) for a in given] for given in (arrays, labels))
-
-    @jax.jit
-    def both(g: Any, inputs: Any, others: Any) -> Any:
-        out, pull = jax.vjp(lambda *inputs: case.jax(*inputs, *others), *inputs)
-        return out, pull(g)
-
-    forward = jax.jit(case.jax)
-    g = jax.numpy.asarray(_normal(forward(*inputs, *others).shape))
-    runs = [functools.partial(forward, *inputs, *others), functools.partial(both, g, inputs, others)]
-    yield "jax", [lambda run=run: jax.block_until_ready(run()) for run in runs]
-
-
-SIDES: dict[str, Callable[[Case], Iterator[tuple[str, list[Call]]]]] = {"tapenet": tapenet, "torch": torch, "jax": jax}
