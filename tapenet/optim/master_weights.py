@@ -12,6 +12,7 @@ from tapenet import ops
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import enable_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.arguments import check_unmasked
 from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import arranged
@@ -183,6 +184,7 @@ class MasterWeights:
         Raises:
             ValueError: something is missing, unexpected or of another shape.
         """
+        check_unmasked(state)
         rest = dict(state)
         placed = {"state": dict(enumerate(rest.pop("master", ()))), "param_groups": rest.get("param_groups", ())}
         masters = [

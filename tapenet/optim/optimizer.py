@@ -28,6 +28,7 @@ from tapenet.autodiff.observe.profile import SPAN
 from tapenet.autodiff.recorded_functions import called
 from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import MISSING, check_keywords
 from tapenet.ops.tracebacks import boundary
@@ -607,6 +608,7 @@ class Optimizer(Hooked):
         Raises:
             ValueError: something is missing, unexpected or of another shape; lists it all, changes nothing.
         """
+        check_unmasked(state)
         state = arranged(self._called("load_pre", state), self._names())
         if is_torchs(state):
             state = translated(state, self._slots, self.groups, self._initial)

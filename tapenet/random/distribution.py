@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.derived import array_like
 from tapenet.ops.random import Standard, random_draw
 from tapenet.program.low import dtype_of
@@ -222,7 +223,9 @@ class Distribution(Generic[P]):
                 if capturing() is not None:
                     continue  # values are not known yet: NumPy looks at those that it draws with
                 value = value._data
-            elif isinstance(value, (list, tuple)):
+            else:
+                check_unmasked(value)
+            if isinstance(value, (list, tuple)):
                 value = np.asarray(value)
             elif not isinstance(value, (np.ndarray, np.generic, int, float)):
                 continue  # lanes of tn.vmap and the like

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tapenet import ops
+from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.random import generator, random_draw
 from tapenet.random.distribution import Rng, Size
 from tapenet.typing import Array
@@ -22,6 +23,7 @@ def permutation(x: ArrayLike, axis: int = 0, rng: Rng = None) -> Array:
     >>> tn.random.permutation(tn.tensor([1.0, 2.0]), rng=0).sum()
     Tensor(3.)
     """
+    check_unmasked(x)
     if isinstance(x, (int, np.integer)):
         found: Array = random_draw(lambda rng: rng.permutation(x), rng)
         return found
@@ -57,6 +59,8 @@ def choice(
     >>> tn.random.choice(tn.tensor([5.0, 5.0]), rng=0)
     Tensor(5.)
     """
+    for given in (a, p):
+        check_unmasked(given)
     if isinstance(a, (int, np.integer)):
         found: Array = random_draw(lambda rng: rng.choice(a, size, replace, p, shuffle=shuffle), rng)
         return found

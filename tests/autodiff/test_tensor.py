@@ -25,6 +25,14 @@ def leaf(values: Any, dtype: Any = None) -> tn.Tensor:
     return tn.tensor(values, dtype=dtype, requires_grad=True)
 
 
+def _loaded(kind: Any, m: Any, **options: Any) -> None:
+    """An optimizer of two numbers that is given a state with this in place of each array."""
+    opt = kind([leaf([1.0, 2.0])], lr=0.1, **options)
+    state = opt.state_dict()
+    state["state"][0] = {name: m if np.ndim(value) else value for name, value in state["state"][0].items()}
+    opt.load_state_dict(state)
+
+
 # -- making ------------------------------------------------------------------------------------------------------
 
 
@@ -46,6 +54,16 @@ def leaf(values: Any, dtype: Any = None) -> tn.Tensor:
         lambda m: setattr(tn.tensor([1.0, 2.0]), "data", m),
         lambda m: tn.nn.Linear(2, 1, bias=False).load_state_dict({"weight": m[None]}),
         lambda m: tn.Network(tn.nn.Linear(2, 1)).predict(m[None]),
+        lambda m: tn.tensor([m, m]),
+        lambda m: tn.asarray(([m, m], [np.ones(2), m])),
+        lambda m: tn.cond(m[0] > 0, lambda: 1.0, lambda: 2.0),
+        lambda m: tn.where(m > 0, 1.0, 2.0),
+        lambda m: tn.random.normal(m, 1.0),
+        lambda m: tn.random.gamma.log_prob(1.0, [m, m]),
+        lambda m: tn.random.choice(m, 3),
+        lambda m: tn.scipy.integrate.solve_ivp(lambda t, y: -y, (0, 1), m),
+        lambda m: _loaded(tn.optim.SGD, m, momentum=0.9),
+        lambda m: _loaded(tn.optim.LBFGS, m),
     ],
 )
 def test_a_masked_array_does_not_lose_its_mask_in_silence(use: Any) -> None:

@@ -24,6 +24,7 @@ from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.operators import Operand
 from tapenet.ops.stack_frames import user_line
 from tapenet.ops.tracebacks import boundary
@@ -63,6 +64,7 @@ def cond(pred: object, true_fn: Callable[..., R], false_fn: Callable[..., R], *o
     >>> y.item(), x.grad
     (2.0, Tensor(-1.))
     """
+    check_unmasked(pred)
     shape = getattr(pred, "shape", ())
     if math.prod(shape) != 1:
         raise ValueError(

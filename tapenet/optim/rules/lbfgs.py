@@ -11,6 +11,7 @@ import numpy as np
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import enable_grad
+from tapenet.ops.arguments import check_unmasked
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.rules.line_search import Point, strong_wolfe
 from tapenet.optim.schedules import Schedule
@@ -255,6 +256,7 @@ class LBFGS(WholeOptimizer):
         Raises:
             ValueError: something is missing, unexpected or of another shape; changes nothing.
         """
+        check_unmasked(state)
         entry = state.get("state", {}).get(0, {})
         size = sum(slot.param.size for slot in self._slots)
         if is_torchs(state):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.arguments import check_unmasked
 
 
 class TensorsFound(Exception):
@@ -48,11 +49,13 @@ def data(value: object) -> object:
 
     Raises:
         TensorsFound: more than the value of one is wanted.
+        TypeError: it is a masked array.
     """
     if type(value) is Tensor:
         if wanted(value):
             raise TensorsFound
         return value._data
+    check_unmasked(value)
     if isinstance(value, (list, tuple)) and any(type(v) is Tensor for v in value):
         return [data(v) for v in value]
     return value
