@@ -1272,7 +1272,7 @@ def fmin(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves, element by element."""
 
 def fmod(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
-    """The remainder x - y * trunc(x / y), of the sign of x, element by element."""
+    """The remainder x − y · trunc(x/y), of the sign of x, element by element."""
 
 def frexp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, Tensor]:
     """The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient."""

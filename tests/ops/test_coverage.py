@@ -36,8 +36,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "numpy.md"
 SPACES: dict[str, ModuleType] = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft, "np.emath": np.emath}
 #: Functions that NumPy does not hand to other types, by why a graph has no use for them.
 OUTSIDE: dict[str, str] = {
-    "make arrays from numbers": "hamming hanning bartlett blackman kaiser indices diag_indices mask_indices tril_indices "
-    "triu_indices",
+    "make arrays from numbers (`tn.kaiser` takes tensors)": "hamming hanning bartlett blackman kaiser indices "
+    "diag_indices mask_indices tril_indices triu_indices",
     "make arrays of other things; with a tensor that needs a gradient they raise and name tn.array": "asarray_chkfinite "
     "asmatrix bmat",
     "make ufuncs of Python functions, which have no derivative": "frompyfunc",
@@ -246,7 +246,10 @@ def tables() -> str:
         for name, function in functions(space):
             found = entry(space, name, function)
             if found is None:
-                counts[space]["takes no tensors" if inner(space, name) not in _WORK else "differentiable"] += 1
+                works = inner(space, name) in _WORK
+                counts[space]["differentiable" if works else "takes no tensors"] += 1
+                if works:
+                    lines.append(f"| `{name}` | as the functions that it is made of | | | | | |")
                 continue
             if isinstance(found, Refused):
                 counts[space]["refused"] += 1

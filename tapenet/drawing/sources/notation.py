@@ -201,8 +201,8 @@ def _product(a: Term) -> tuple[str, int]:
 
 def _not(a: Term) -> tuple[str, int]:
     (inner,) = a.args
-    if inner.head == "isnan":
-        return f"{_inside(inner.args[0], _SUM)} is not nan", _COMPARISON
+    if inner.head in _STATES:
+        return f"{_inside(inner.args[0], _SUM)} is not {_STATES[inner.head]}", _COMPARISON
     return f"not {_inside(inner, _FUNCTION)}", _TRUTH
 
 
@@ -311,6 +311,9 @@ def _exp(base: str) -> Callable[[Term], tuple[str, int]]:
     return lambda a: (base if a.args[0] == ONE else _raised(base, a.args[0]), _POWER)
 
 
+#: What an element is, by the function that asks.
+_STATES = {"isnan": "nan", "isinf": "infinite", "isfinite": "finite"}
+
 _WRITERS: dict[str, Callable[[Term], tuple[str, int]]] = {
     "name": _name,
     "local": _name,
@@ -320,7 +323,10 @@ _WRITERS: dict[str, Callable[[Term], tuple[str, int]]] = {
     "power": _power,
     "square": _square,
     "negative": _negative,
-    "isnan": lambda a: (f"{_inside(a.args[0], _SUM)} is nan", _COMPARISON),
+    **{
+        head: lambda a: (f"{_inside(a.args[0], _SUM)} is {_STATES[a.head]}", _COMPARISON)
+        for head in _STATES
+    },
     "sqrt": _root("√"),
     "cbrt": _root("∛"),
     "exp": _exp("e"),

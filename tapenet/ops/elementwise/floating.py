@@ -142,7 +142,7 @@ def _largest(dtype: DType) -> float:
 # -- parts of a number -------------------------------------------------------------------------------------------
 
 fmod = ufunc(
-    np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "tn.tensor([5.0, -5.0]), 3", "[ 2., -2.]", 0.3, 1.7
+    np.fmod, "The remainder x − y · trunc(x/y), of the sign of x", "tn.tensor([5.0, -5.0]), 3", "[ 2., -2.]", 0.3, 1.7
 )
 
 

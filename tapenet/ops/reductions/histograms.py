@@ -191,7 +191,7 @@ def cell_sums(points: Array, edges: Sequence[Array], weights: Array | None = Non
     samples=lambda r: [sample(r.normal(size=9), "auto"), sample(r.normal(size=3), 2, (-1.0, 2.0))],
 )
 def edges_of_bins(a: Array, bins: Array, range: tuple[float, float] | None = None) -> Array:
-    """The edges of bins that do not follow from the values in a way that has a derivative.
+    """The edges of bins that are given, or found by a rule or from a given range: constants.
 
     >>> from tapenet.ops.reductions.histograms import edges_of_bins
     >>> edges_of_bins(np.arange(9), "sqrt").tolist()

@@ -130,7 +130,7 @@ def _spread_x(g: Array, x_shape: Shape, axis: int) -> Array:
     ],
 )
 def spread(x: Array, shape: tuple[int, ...], axis: int) -> Array:
-    """A vector along one axis of an array of the shape `shape`: a coordinate of `meshgrid`.
+    """A vector along one axis of an array of a given shape: a coordinate of `meshgrid`.
 
     >>> import tapenet as tn
     >>> from tapenet.ops.shapes.grids import spread
