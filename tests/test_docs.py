@@ -7,6 +7,7 @@ import gc
 import importlib
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,6 +121,15 @@ def run(block: Block, page: Path, namespace: dict[str, Any]) -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     runner.run(example, out=output.append, clear_globs=False)
     assert not runner.failures, "".join(output)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_lines_are_no_longer_than_those_of_code(page: Path) -> None:
+    """But for tables, what is HTML, and a link that cannot be broken."""
+    lines = prose(page.read_text(encoding="utf-8")).split("\n")
+    widest = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]["pycodestyle"]
+    is_free = lambda line: line.lstrip().startswith(("|", "<")) or len(line.split()) <= 2
+    assert [line for line in lines if len(line) > widest["max-line-length"] and not is_free(line)] == []
 
 
 @pytest.mark.parametrize("picture", sorted(IMAGES.glob("*.svg")), ids=lambda picture: picture.stem)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.benchmarks.all.suites import Suite, suites
 from tests.benchmarks.side_by_side.measure import Result, best, medians
-from tests.benchmarks.side_by_side.report import LIBRARIES, microseconds, table
+from tests.benchmarks.side_by_side.report import LIBRARIES, microseconds, table, wrapped
 
 PAGE = Path(__file__).parents[3] / "docs" / "benchmarks.md"
 IMAGE = "images/benchmarks.svg"
@@ -37,21 +36,17 @@ processors is on [a page of its own](scaling.md).
 
 def page(found: Result) -> str:
     """The whole page, from what the file has."""
-    parts = [INTRODUCTION.rstrip(), *(_wrapped(_machine(where)) for where in found["machine"].values())]
+    parts = [INTRODUCTION.rstrip(), *(wrapped(_machine(where)) for where in found["machine"].values())]
     present = [(suite, found["suites"][name]) for name, suite in suites().items() if name in found["suites"]]
     for suite, by_threads in present:
         parts += [
             f"## {suite.name.capitalize().replace('_', ' ')}",
-            _wrapped(suite.about),
+            wrapped(suite.about),
             *_tables(suite, by_threads, found),
         ]
         parts += filter(None, suite.more(found)[:1])
     parts += ["## What misses its bound", _missing({suite.name: results for suite, results in present})]
     return "\n\n".join(parts) + "\n"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 120)
 
 
 def _machine(where: Result) -> str:
@@ -72,7 +67,7 @@ def _tables(suite: Suite, by_threads: dict[str, dict[str, Result]], found: Resul
         for r in others.values():
             if r["times"]:
                 cells = (f"{c} {microseconds(t)}" for c, t in medians(r["times"]).items())
-                yield _wrapped(f"{r['title']}, {mark}: {', '.join(cells)}.")
+                yield wrapped(f"{r['title']}, {mark}: {', '.join(cells)}.")
         if others:
             yield from _elsewhere(others, found["machine"][threads]["cpu"])
         measured = {name: r for name, r in rows.items() if r.get("memory")}
@@ -91,7 +86,7 @@ def _elsewhere(rows: dict[str, Result], cpu: str) -> Iterator[str]:
         if r.get("cpu", cpu) != cpu:
             titles.setdefault(r["cpu"], []).append(r["title"])
     for other, of in titles.items():
-        yield _wrapped(f"Measured on {other}: {'all of these' if len(of) == len(rows) else '; '.join(of)}.")
+        yield wrapped(f"Measured on {other}: {'all of these' if len(of) == len(rows) else '; '.join(of)}.")
 
 
 def _with_variants(suite: Suite, r: Result) -> list[str]:
@@ -144,4 +139,4 @@ def _missing(found: dict[str, dict[str, dict[str, Result]]]) -> str:
                         if not q["met"]
                     ]
                 lines += [f"- {where}: {c} failed: {error.splitlines()[0]}" for c, error in r["errors"].items()]
-    return "\n".join(lines) or "Nothing."
+    return "\n".join(wrapped(line, "  ") for line in lines) or "Nothing."

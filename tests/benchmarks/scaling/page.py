@@ -26,7 +26,7 @@ from tests.benchmarks.scaling.model import (
     typical,
 )
 from tests.benchmarks.scaling.workloads import WORKLOADS
-from tests.benchmarks.side_by_side.report import microseconds, table
+from tests.benchmarks.side_by_side.report import microseconds, table, wrapped
 
 PAGE = Path(__file__).parents[3] / "docs" / "scaling.md"
 IMAGE = "images/scaling.svg"
@@ -50,11 +50,12 @@ coefficients below, is fitted to all times by least squares of logarithms, the s
 numbers of threads. "Left out" is the error for a workload by coefficients that were fitted to all others: so large it
 may be for a program that nobody has measured.
 """
+THREE = """Three processors are imagined. A core of each computes, and reads its own caches, as one of {name} does with
+vectors of that width; all cores together read {reached:.0%} of what they would one by one from the cache that they share,
+and from memory what the table says."""
 IMAGINED = """## What more cores would give
 
-Three processors are imagined. A core of each computes, and reads its own caches, as one of {name} does with
-vectors of that width; all cores together read {reached:.0%} of what they would one by one from the cache that they share,
-and from memory what the table says.
+{three}
 
 {machines}
 
@@ -115,7 +116,8 @@ def page(found: Mapping[str, Any]) -> str:
     for name, where in found.items():
         parts += [f"## {name}", _processor(where), _checked(where, c, without)]
     first = next(iter(found))
-    parts.append(IMAGINED.format(name=first, reached=REACHED, machines=_machines()).rstrip())
+    three = wrapped(THREE.format(name=first, reached=REACHED))
+    parts.append(IMAGINED.format(three=three, machines=_machines()).rstrip())
     parts.append(_predicted(found[first], c))
     errors = [total(k.steps, k.processor, c) / k.time for k in known]
     others = [total(k.steps, k.processor, without[k.workload]) / k.time for k in known]
@@ -130,9 +132,9 @@ def page(found: Mapping[str, Any]) -> str:
 def _coefficients(c: Mapping[str, float]) -> str:
     """What was fitted, in words."""
     rates = ", ".join(f"{kind} {c[kind]:.2f}" for kind in KINDS)
-    return (
-        f"**Coefficients.** What programs reach of the measured rates: {rates}; of the bandwidth {c['memory']:.2f}.\n"
-        f"A call from Python takes {c['call']:.0f} µs, and one thread alone does {c['alone']:.0%} of what it runs.\n"
+    return wrapped(
+        f"**Coefficients.** What programs reach of the measured rates: {rates}; of the bandwidth {c['memory']:.2f}. "
+        f"A call from Python takes {c['call']:.0f} µs, and one thread alone does {c['alone']:.0%} of what it runs. "
         f"Sharing work among threads takes {c['share']:.1f} µs, to call a program {c['begin']:.1f} times an empty call."
     )
 

@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import textwrap
 from pathlib import Path
 
 from tests.benchmarks.side_by_side import cores
@@ -57,6 +58,13 @@ def _version(package: str) -> str | None:
 def table(rows: list[list[str]]) -> str:
     """Markdown: the first row is the head."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:]))
+
+
+def wrapped(text: str, after: str = "") -> str:
+    """A paragraph in lines; what stands before those after the first."""
+    return textwrap.fill(
+        " ".join(text.split()), 120, subsequent_indent=after, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def microseconds(value: float) -> str:
