@@ -108,6 +108,19 @@ def test_memory_order_is_kept() -> None:
     assert tn.tensor(a).copy().data.flags.f_contiguous
 
 
+def test_copies_begin_with_a_cache_line() -> None:
+    for size in (32, 34, 36, 38):  # what NumPy allocates for these begins at different places of a line
+        a = np.arange(size * 1024, dtype=np.float32).reshape(4, size, 256)
+        for x in (a, a.T, a.transpose(1, 0, 2), np.asfortranarray(a), a.astype(np.float64)):
+            made = tn.tensor(x, dtype="float32").data
+            assert made.ctypes.data % 64 == 0
+            assert made.strides == np.array(x, np.float32).strides
+            assert not np.shares_memory(made, x)
+            np.testing.assert_array_equal(made, x)
+    for x in (a[:, ::2], a[::-1]):
+        np.testing.assert_array_equal(tn.tensor(x).data, x)
+
+
 def test_data_is_always_an_ndarray() -> None:
     x = leaf([1.0, 2.0])
     for t in (x.sum(), x[0], x @ x, tn.tensor(1.0), np.exp(x.sum()), x.argmax(), x.sum() > 0, x.max(), x.sum() * 2.0):
