@@ -149,6 +149,7 @@ def _save(kind: Any, node: Node, *values: object) -> None:
 
 def _compile(op: Op, function: str, lines: list[str]) -> FunctionType:
     known = _KNOWN | {"_check": op.check, "_forward": op.eager, "_node_class": op.node_class}
+    known |= {"_values": op.values} if op.residuals else {}
     known |= {f"_rule_{n}" if n else "_joint": rule for n, rule in op.eager_rules.items()}
     known |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
     name = op.name if op.name.isprintable() else ascii(op.name)[1:-1]  # Python takes no NUL here
@@ -237,6 +238,9 @@ def body(op: Op) -> list[str]:
     passed = ", ".join((f"{a.name}=" if a.keyword_only else "*" * a.starred) + _raw(op, a.name) for a in op.arguments)
     returned = "_result" if one else f"self.several(({', '.join('_result' + end for end in ends)}))"
     raw = "_out" if one else f"self.several(({', '.join('_out' + end for end in ends)}))"
+    flowing = [end for i, end in enumerate(ends) if i not in op.nondiff_outputs]
+    wanted = " or ".join(f"_node_{n} is not None" for n in op.differentiable) if flowing else ""
+    recorded = f"_state.grad and {'_state.rule is None and ' if op.flat else ''}({wanted})"
     lines = [*_unwrapped(op), "try:"]
     if op.check is not None:
         lines.append(f"    _check({', '.join(_raw(op, n) for n in op.check_needs)})")
@@ -246,7 +250,7 @@ def body(op: Op) -> list[str]:
         lines += [] if ufunc or is_own(op) else ["    if _type(_out) is _tuple: _split(self, _out)"]
     else:
         lines += [
-            f"    _all = _forward({passed})",
+            f"    _all = {f'(_forward if {recorded} else _values)' if wanted and op.residuals else '_forward'}({passed})",
             f"    if _type(_all) is not _tuple or _len(_all) != {len(gives)}: _all = _split(self, _all)",
             f"    {', '.join(gives)} = _all",
         ]
@@ -262,10 +266,8 @@ def body(op: Op) -> list[str]:
             f"_result{end}._data = _out{end}",
             *([] if one else [f"_result{end}._node = None"]),
         ]
-    flowing = [end for i, end in enumerate(ends) if i not in op.nondiff_outputs]
-    if op.differentiable and flowing:
-        wanted = " or ".join(f"_node_{n} is not None" for n in op.differentiable)
-        lines.append(f"if _state.grad and {'_state.rule is None and ' if op.flat else ''}({wanted}):")
+    if wanted:
+        lines.append(f"if {recorded}:")
         made = _node_lines(op, ends)
         made += ["_result._node = _node", "return _result"] if one else [
             f"if _out{end}.dtype.char in _INEXACT: _result{end}._node = _Output(_node, {end[1:]}, _out{end})"

@@ -14,9 +14,9 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from tapenet.typing import Array, Shape
 
 if TYPE_CHECKING:
     from tapenet.typing import DTypeLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Bytes of a page, on most processors, and of an array from which it begins with one.
 PAGE, LARGE = 4096, 1 << 18
@@ -127,6 +130,20 @@ def offering(places: Sequence[Array], asked: Sequence[bool] = ()) -> Iterator[No
         yield
     finally:
         _offers.places, _offers.asked = before
+
+
+def asking(function: Callable[P, R], asked: Sequence[bool]) -> Callable[P, R]:
+    """A function that computes results, called by somebody who asks for these of them alone."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> R:
+        before, _offers.asked = _offers.asked, asked
+        try:
+            return function(*args, **options)
+        finally:
+            _offers.asked = before
+
+    return call
 
 
 def asks(first: int) -> bool:

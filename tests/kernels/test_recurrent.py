@@ -124,10 +124,21 @@ def test_lengths(kind: str, reverse: bool, lengths: list[int]) -> None:
 
 
 @KINDS
-def test_products_of_inputs_left_to_blas(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(KERNELS, "LARGEST", 0)
-    monkeypatch.setattr(KERNELS, "WIDEST", 0)
-    check(Case(kind, (3, 8, 9, 20), lengths=np.array([3, 1, 2, 2, 3, 0, 3, 3])), "f")
+@pytest.mark.parametrize("lengths", [[2], [3, 1, 2, 2, 3, 0, 3, 3]])
+def test_products_of_inputs_left_to_blas(kind: str, lengths: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LARGEST", "PASSES", "FEW", "WIDEST"):
+        monkeypatch.setattr(KERNELS, name, 0)
+    check(Case(kind, (3, len(lengths), 9, 20), lengths=np.array(lengths)), "f")
+
+
+@pytest.mark.parametrize(
+    ("batch", "inputs", "units", "own"),
+    [(1, 32, 32, True), (1, 64, 128, False), (8, 64, 128, True), (8, 256, 512, False), (128, 256, 512, True)],
+)
+def test_who_multiplies_the_inputs(batch: int, inputs: int, units: int, own: bool) -> None:
+    """The turns, of small weights, and where what BLAS gives would be more to pass on than weights to read anew."""
+    x, w_ih, w_hh = (np.empty(s, "f") for s in ((2, batch, inputs), (4 * units, inputs), (4 * units, units)))
+    assert KERNELS.multiplies_inputs(x, w_ih, w_hh) is own
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
@@ -279,3 +290,26 @@ def test_what_gradients_need_is_not_written_where_nobody_asks(layer: Any, monkey
     (plan,) = plans
     gates = 4 * steps * batch * GATES[layer.__name__.lower()] * units
     assert plan.room < gates
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_call_without_a_gradient_keeps_nothing_for_it(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eager calls whose results need no gradient ask for none of what it needs; the results are the same."""
+    case, kept, forward = Case(kind, (4, 7, 9, 20)), [], KERNELS.forward
+
+    def watched(*args: Any) -> None:
+        kept.append(args[-1])
+        forward(*args)
+
+    monkeypatch.setattr(KERNELS, "forward", watched)
+    arrays = [tn.tensor(a.astype("f")) for a in case.arrays]
+    layer = getattr(tn, kind)
+    results = [layer(*arrays)]
+    arrays[0].requires_grad_()
+    with tn.no_grad():
+        results.append(layer(*arrays))
+    results.append(layer(*arrays))
+    assert kept == [False, False, True]
+    for found in results[:2]:
+        for one, other in zip(found, results[2], strict=True):
+            np.testing.assert_array_equal(one.data, other.data)

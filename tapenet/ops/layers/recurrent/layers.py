@@ -414,7 +414,10 @@ def _formula_pays(x: Any, w_ih: Any, w_hh: Any, lengths: Any) -> bool:
         return work < WORTH
     if lengths is not None:
         return work < WITH_LENGTHS
-    return not kernel.multiplies_inputs(x, w_ih, w_hh) and w_hh.size * w_hh.dtype.itemsize <= WEIGHTS
+    called = x.shape[1] >= kernel.ROWS and kernel.multiplies_inputs(
+        x, w_ih, w_hh
+    )  # for few rows the formula is as quick
+    return not called and w_hh.size * w_hh.dtype.itemsize <= WEIGHTS
 
 
 def _lowered_turns(x: Any, w_ih: Any, w_hh: Any, lengths: Any, reverse: bool, *others: Any) -> Turns:
