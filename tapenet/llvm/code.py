@@ -63,7 +63,8 @@ class Code(Emitter):
         head, end, before = self.label(), self.label(), self.block
         index, following = self.fresh(), self.fresh()
         starts, phis = [c.register for c in carried], [self.fresh() for _ in carried]
-        if exact or (isinstance(first, int) and isinstance(last, int) and first < last):
+        entered = exact or (isinstance(first, int) and isinstance(last, int) and first < last)
+        if entered:
             self.line(f"  br label %{head}")
         else:
             self.line(f"  br i1 {self.emit(f'icmp slt i64 {first}, {last}')}, label %{head}, label %{end}")
@@ -83,6 +84,9 @@ class Code(Emitter):
             c.register = c.after
         self.lines[place:place] = inserted
         self.begin(end)
+        if not entered:
+            for c, start in zip(carried, starts, strict=True):
+                c.register = self.emit(f"phi {c.type} [ {start}, %{before} ], [ {c.after}, %{latch} ]")
 
     def loop(
         self,

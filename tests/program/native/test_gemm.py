@@ -15,12 +15,13 @@ pytest.importorskip("llvmlite")
 import tapenet as tn
 from tapenet.llvm import gemm, gemv
 from tapenet.llvm.gemm import fits
+from tapenet.llvm.kernel import Kernel
 from tapenet.llvm.processor import Registers
 from tests.program.native.running import compiled
 from tests.program.native.test_products import assert_close, turned
 from tests.program.passes.programs import Build
 
-FLOAT32 = np.dtype(np.float32)
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 #: Of machines with SSE, AVX2 and AVX-512: LLVM splits vectors that this one has not.
 MACHINES = [Registers(16, 16), Registers(32, 16), Registers(64, 32)]
 
@@ -73,6 +74,24 @@ def test_rows(machine: Registers, dtype: Any) -> None:
 
 def test_sums(machine: Registers) -> None:
     check([(6, k, 10) for k in (2, 3, 17, 100)], np.float32)
+    check([(14, k, 40) for k in range(2, 3 * gemm.WRITTEN)], np.float32)  # tiles of as many registers as there are
+
+
+@pytest.mark.parametrize("k", [*range(1, 2 * gemm.WRITTEN + 1), 2 * gemm.WRITTEN + 3])
+def test_sums_of_a_length_that_the_running_code_is_given(k: int) -> None:
+    x, y, out = (np.random.default_rng(k).normal(size=s) for s in ((6, k), (k, 16), (6, 16)))
+    kernel = Kernel("product", FLOAT64)
+    at = kernel.array(k, 1), kernel.array(16, 1), kernel.array(16, 1)
+    depth, add = kernel.integer(), kernel.integer()
+    matrices = [gemm.Matrix(a.pointer, stride, 1) for a, stride in zip(at, (k, 16, 16), strict=True)]
+    gemm.write(kernel, (6, 16, depth.name), matrices, FLOAT64, (add > 0).name)
+    assert "select" not in kernel.text()  # whether there is something to add to is asked once, not for each vector
+    run = kernel.compile()
+    expected = x @ y
+    run(x, y, out, k, 0)
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-14)
+    run(x, y, out, k, 1)
+    np.testing.assert_allclose(out, 2 * expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
