@@ -261,7 +261,7 @@ def _product(
     for first, count, within in _cut(k, n, outputs, tall, k.range()):
         matrices = [gemm.Matrix(x.at(first), inputs, 1), right, gemm.Matrix(out.at(first * outputs), row, 1)]
         depth, more = inputs if packed else k.opaque(inputs), bias.pointer if biased else ""
-        _write(k, (count.name, outputs, depth), matrices, packed, False, within, columns % wide, far, lie, more)
+        _write(k, (count.name, outputs, depth), matrices, packed, False, within, columns % wide, far, lie, more, n.name)
     return k.shared()
 
 
@@ -432,7 +432,7 @@ def _weight_grad(columns: int, packed: bool, char: str, far: bool = False, lie: 
             ]
 
         if packed:
-            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left, far, lie)
+            _write(k, (count.name, outputs, n.name), matrices(0), True, False, within, left, far, lie, "", inputs.name)
             continue
         for first, rows in k.blocks(n, ROWS):
             _write(k, (count.name, outputs, rows.name), matrices(first), False, (first > 0).name, within, left)
@@ -446,7 +446,7 @@ def _name(length: Index) -> int | str:
 
 def _write(
     k: Kernel, lengths: tuple[str, Index, int | str], matrices: list[gemm.Matrix], packed: bool, add: bool | str,
-    within: tuple[Value, Value], left: int, far: bool = False, lie: bool = False, bias: str = "",
+    within: tuple[Value, Value], left: int, far: bool = False, lie: bool = False, bias: str = "", whole: str = "",
 ) -> None:  # fmt: skip
     """The pieces beside each other of a product, of which the last has so many columns if it has fewer than the others."""
     n, m, depth = lengths
@@ -461,7 +461,9 @@ def _write(
         for i in k.turns(panels.over(end - begin, group)):
             first = begin + i * group
             columns = first * wide, ((first + group).at_most(end) * wide).at_most(m)
-            panels.write(k, lengths, matrices, add, columns=columns, left=left, far=far, lie=lie, bias=bias)
+            panels.write(
+                k, lengths, matrices, add, columns=columns, left=left, far=far, lie=lie, bias=bias, whole=whole
+            )
         return
     a, b, c = matrices
     for start, width in _columns(k, m, wide, within, left):

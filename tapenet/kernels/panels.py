@@ -36,6 +36,11 @@ LEFT, RESULT = 1 << 19, 1 << 20
 #: so few rows that the result is nearly all of the memory: 32 x 2 times (2, 16384) takes 0.72 on a Zen 4. On wide registers
 #: what the next ones are filled with is fetched while these are multiplied: 64 x 256 times (256, 4096) takes 0.95 of the time.
 BESIDE, TOGETHER, FLAT = 4, 48, 8
+#: Rows of the result from which panels are filled one by one all the same, as filling takes little of the time. Where the left
+#: operand has dense rows only if panels of twice the depth then hold all that is summed up, so that nothing is added to: 2,048
+#: rows times (192, 576) and (192, 768) take 0.95 of the time so on a Xeon, gradients by weights of 256 x 1,024 over 1,024 rows
+#: 0.95.
+MANY = 256
 #: Rows of a panel that is read where it lies while the next one is fetched, and rows of the result that do so at most: of more
 #: the copy pays. It does too where rows lie so many bytes, or a multiple, apart: too few are in the first level cache at once.
 #: (16, 96) times (96, 12544) takes 0.6 of the time so, (24, 144) times (144, 3136) 0.73, (40, 240) times (240, 784) 0.85;
@@ -73,14 +78,15 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
 def write(
     k: Kernel, lengths: tuple[int | str, Index, int | str], matrices: list[gemm.Matrix], add: bool | str, turned: bool = False,
     columns: tuple[Value, Value] | None = None, rows: tuple[int, ...] | None = None, left: int = 0,
-    far: bool = False, lie: bool = False, bias: str = "",
+    far: bool = False, lie: bool = False, bias: str = "", whole: str = "",
 ) -> None:  # fmt: skip
     """The product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are a, b and c. With
     `turned` it is computed as the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n
     and k may be registers of the running code, k with a number of at least 1. Of c only the `columns` from one on up to another
     are computed, both multiples of a panel's width, or the other beyond the last. `rows` and `far` as for `gemm.write`. Where m
     is counted as the code runs, so many columns are `left` over behind whole panels. If they `lie`, panels are
-    read where they are, in rows of b. Where c is not added to, `bias` may point to a number for each column that is."""
+    read where they are, in rows of b. Where c is not added to, `bias` may point to a number for each column that is. Of a part
+    of a result, `whole` says how many rows all of it has: how sums are grouped goes by that."""
     n, m, depth = lengths
     a, b, c = matrices
     if turned:
@@ -88,11 +94,17 @@ def write(
         assert isinstance(m, int)
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     wide = gemm.across(n, k.dtype)
+    dense = a.column == 1
     beside = BESIDE if columns and b.column == 1 and not lie else 1
-    deep = SHALLOW if lie else DEPTH // 2 if a.column != 1 else DEPTH if beside > 1 else 2 * DEPTH
-    pointer = "" if lie else k.room(k.dtype, beside * deep * wide)
-    panels = Array(k, pointer, (deep * wide, wide, 1), k.dtype)
-    end = Value(k, str(depth), "i64")
+    end, single = Value(k, str(depth), "i64"), Value(k, whole or str(n), "i64") >= MANY
+    most = SHALLOW if lie else 2 * DEPTH if dense else DEPTH // 2
+    deep = k.index(most)
+    if dense and beside > 1:
+        single = single & (end > DEPTH) & (end <= most)
+        deep = single.where(deep, DEPTH)
+    apart = (DEPTH if dense else most) * wide
+    pointer = "" if lie else k.room(k.dtype, max(beside * apart, most * wide))
+    panels = Array(k, pointer, (apart, wide, 1), k.dtype)
 
     def block(n: int | str, a: gemm.Matrix, c: gemm.Matrix, rows: tuple[int, ...] | None, first: Value) -> None:
         """What some rows of a panel add to some rows of the result."""
@@ -111,7 +123,7 @@ def write(
             panel = now if lie else gemm.Matrix(pointer, wide, 1)
             ahead = lie or (number > 1 and registers().wide)
             soon = now._replace(pointer=offset(k, now.pointer, number * wide, 1, k.dtype)) if ahead else None
-            matrices, others = [above, panel, out], (number, deep * wide)
+            matrices, others = [above, panel, out], (number, apart)
             add_to = gemm.Matrix(offset(k, bias, start.name, 1, k.dtype), 0, 1) if bias else None
             gemm.write(k, lengths, matrices, k.dtype, more, add_to, rows, others, far, soon)
 
@@ -129,7 +141,8 @@ def write(
             upto = last.at_most(whole)
             if beside > 1:
                 alone = upto - (upto - begin).op("urem", upto - begin, beside * wide)
-                alone = ((Value(k, str(n), "i64") < TOGETHER) & (end > FLAT)).where(begin, alone)
+                few = (Value(k, str(n), "i64") < TOGETHER) & (end > FLAT)
+                alone = (few | single).where(begin, alone)
                 for start in k.turns(alone, begin, beside * wide):
                     part(start, wide, beside)
                 begin = alone
@@ -139,16 +152,15 @@ def write(
             for start in k.turns(last, begin.at_least(whole), rest):
                 part(start, rest)
 
-    row: Index = (min(depth, deep) if isinstance(depth, int) else deep) * k.dtype.itemsize
-    if a.column != 1 or (isinstance(n, int) and n * row < 2 * BLOCK):
-        for first in k.turns(end, 0, deep):
-            block(n, a, c, rows, first)
+    longest = min(depth, most) if isinstance(depth, int) else most
+    if not dense or (isinstance(n, int) and n * longest * k.dtype.itemsize < 2 * BLOCK):
+        for i in k.turns(over(end, deep)):
+            block(n, a, c, rows, i * deep)
         return
     tall = rows[0] if rows else gemm.tall(n if isinstance(n, int) else BLOCK, k.dtype)
     if isinstance(n, int):
         rows = tall, n % tall
-    if not isinstance(depth, int):
-        row = end.at_most(deep) * k.dtype.itemsize
+    row = end.at_most(deep) * k.dtype.itemsize
     total = Value(k, str(n), "i64")
     number = (total * row) >> (BLOCK.bit_length() - 1)
     high = over(total, (number < 1).where(k.index(tall), number * tall)) * tall
@@ -156,8 +168,8 @@ def write(
         start = i * high
         some = (total - start).at_most(high)
         left_rows, out = (x._replace(pointer=offset(k, x.pointer, start.name, x.row, k.dtype)) for x in (a, c))
-        for first in k.turns(end, 0, deep):
-            block(some.name, left_rows, out, rows, first)
+        for j in k.turns(over(end, deep)):
+            block(some.name, left_rows, out, rows, j * deep)
 
 
 def over(a: Value, b: Value) -> Value:

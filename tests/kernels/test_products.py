@@ -123,6 +123,18 @@ def test_threads_give_the_same(rows: int, monkeypatch: pytest.MonkeyPatch) -> No
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_one_deep_panel_holds_is_summed_up_at_once(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In parts of any number of rows. Of fewer rows than panels are worth the sums are cut nowhere."""
+    linear = importlib.import_module("tapenet.kernels.linear")
+    panels = linear.panels
+    many_threads(monkeypatch, threads)
+    for depth in (panels.DEPTH + 1, 2 * panels.DEPTH):
+        x, weight = (R.normal(size=shape).astype("f") for shape in ((panels.MANY, depth), (depth, 300)))
+        whole, few = linear.product(x, weight), linear.product(x[: panels.ROWS // 2], weight)
+        np.testing.assert_array_equal(whole[: len(few)], few)
+
+
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize(
     ("n", "inputs", "outputs"), [(1, 16, 4), (1, 37, 5), (6, 100, 33), (4, 3, 9), (9, 64, 64), (5, 83, 7)]

@@ -124,7 +124,7 @@ def _packed_tile(
     tall, left_over = gemm.tall(n, dtype), m % gemm.across(n, dtype)
     panels.write(
         item, ((some < high).where(some, high).name, columns, depth.name), [left, right, out], add, columns=within,
-        rows=(tall, 2, 1) if n % tall % 2 else (tall, 2), left=left_over,
+        rows=(tall, 2, 1) if n % tall % 2 else (tall, 2), left=left_over, whole=rows.name,
     )  # fmt: skip
     return item, [n, m, k, *map(int, strides)]
 
