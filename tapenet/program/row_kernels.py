@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from tapenet.kernels import aligned
-from tapenet.llvm import sharing
+from tapenet.llvm import rehearsal, sharing, workers
 from tapenet.llvm.tasks import Task
 from tapenet.llvm.toolchain import Library, build
 from tapenet.program import generated, numpy_code
@@ -72,6 +72,7 @@ class RowKernel:
         self._lengths = rows.length, rows.turns, rows.count
         full = [v for v in (*rows.program.inputs, *rows.program.outputs) if v.size == rows.size]
         self._cost = int(rows.cost() * max(1, rows.size) * 2) + READ * sum(v.nbytes for v in full)
+        self._short = self._cost < 2 * sharing.PART
         #: The inputs that the kernel wants repeated along axes, or in another order of axes.
         self._tables = {
             i: v for i, v in enumerate(rows.program.inputs) if v.size != rows.size and rows.repeated(v) is None
@@ -86,11 +87,17 @@ class RowKernel:
         self._outputs = [(self._shape(v), v.dtype) for v in parts.outputs]
         self._makers = [aligned if v.nbytes >= SLOW else np.empty for v in parts.outputs]
         self._sums = [math.prod(rows.lengths(rows.table(rows.kind[v]))) for v in parts.sums]
+        #: How many parts there are where each has sums of its own, on any number of threads, and whether a call is never worth
+        #: several.
+        self._parts = self._run.parts(self.end, self._cost, sum(self._sums)) if self._sums else 1
+        self._alone = self._run.most(self.end, self._cost, sum(self._sums)) < 2
+        self._zeros = [n if self._parts == 1 else (self._parts, n) for n in self._sums]
         each = rows.turns * (1 if rows.across else rows.length) * code.together
         self._kept = [(v.size if isinstance(v, BlockSum) else each, v.dtype) for v in parts.kept]
         if self.quick:
             checked = [v.dtype for v in parts.inputs]
             table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, *self._lengths]
+            table += [self._parts, *self._sums, not self._short]
             self._memory = np.array([*table, *map(id, checked)], np.uint64)
             self._checked = checked
         #: The positions of the results that the kernel writes.
@@ -105,7 +112,6 @@ class RowKernel:
         results = self._written == list(range(len(rows.program.outputs)))
         self._simple = results and order is None and all(self._shape(v) == v.shape for v in parts.outputs)
         self._others: dict[Shape, RowKernel | None] = {}
-        self._short = self._cost < 2 * sharing.PART
         #: What a call does: code for as many arguments and results, where they need nothing more than the kernel.
         self.run: Callable[..., list[Array]] = self._first
 
@@ -122,9 +128,16 @@ class RowKernel:
         given = enumerate(zip(arrays, self.rows.program.inputs, strict=True))
         if not all(i in self._tables or _fits(a, v) for i, (a, v) in given):
             return self._arranged(arrays)
-        written = self.quick and self._short and self.order is None and not self._tables
+        if not self._at_once():
+            return self._general(*arrays)
+        written = self.quick and self.order is None and not self._tables
         self.run = self._written_out() if written else self._general
         return self.run(*arrays)
+
+    def _at_once(self) -> bool:
+        """Whether a call is done by the thread that makes it, without the pool of threads: that takes 15 µs less Python, which
+        a kernel of a megabyte has driven from the caches. A long one is not done in a rehearsal."""
+        return self._short or not (rehearsal.state.on or (not self._alone and workers.threads() > 1))
 
     def _function(self) -> tuple[Callable[..., object], object]:
         """The kernel as a function of arrays, and what has to be kept alive with it."""
@@ -139,25 +152,31 @@ class RowKernel:
 
     def _written_out(self) -> Callable[..., list[Array]]:
         """A function that makes the results and calls the kernel, and no more: of few elements `_general` takes as long as
-        the kernel."""
+        the kernel. What is worth several threads goes there while there are some (`_at_once`)."""
         call, _ = self._direct.result()
         known: dict[str, object] = {"call": call, "arranged": self._arranged, "finished": self._finished}
+        names = [f"a{i}" for i in range(len(self.rows.program.inputs))]
         lines, made = [], []
+        if not self._short:
+            known |= {"state": rehearsal.state, "threads": workers.threads, "general": self._general}
+            several = "" if self._alone else " or threads() > 1"
+            lines.append(f"    if state.on{several}: return general({', '.join(names)})")
         makers: list[Callable[..., Array]] = [*self._makers, *[np.zeros] * len(self._sums)]
-        wanted = [*self._outputs, *((n, _DOUBLE) for n in self._sums), *self._kept]
-        makers += [np.empty] * len(self._kept)
+        wanted = [*self._outputs, *((n, _DOUBLE) for n in self._zeros), *(((n,), dtype) for n, dtype in self._kept)]
+        makers += [np.empty if self._short else aligned] * len(self._kept)
         for i, (maker, (shape, dtype)) in enumerate(zip(makers, wanted, strict=True)):
             known |= {f"m{i}": maker, f"s{i}": shape, f"d{i}": dtype}
             lines.append(f"    o{i} = m{i}(s{i}, d{i})")
             made.append(f"o{i}")
         outs, sums = made[: len(self._outputs)], made[len(self._outputs) : len(makers) - len(self._kept)]
-        names = [f"a{i}" for i in range(len(self.rows.program.inputs))]
         constants = [f"c{i}" for i in range(len(self._constants))]
         known |= dict(zip(constants, self._constants, strict=True))
         given = [*outs, *sums, *names, *constants, *made[len(outs) + len(sums) :]]
         found = f"[{', '.join(outs)}]"
         if not self._simple:
-            found = f"finished({found}, [{', '.join(sums)}], [{', '.join(names)}])"
+            totals = [f"total({s})" if self._parts > 1 else s for s in sums]
+            known["total"] = np.add.reduce
+            found = f"finished({found}, [{', '.join(totals)}], [{', '.join(names)}])"
         lines.append(f"    if call({', '.join(given)}) is True: return {found}")
         lines.append(f"    return arranged([{', '.join(names)}])")
         text = f"def run({', '.join(names)}):\n" + "\n".join(lines) + "\n"
@@ -168,12 +187,14 @@ class RowKernel:
         given = arrays
         if self._tables:
             arrays = [self._table(self._tables[i], a) if i in self._tables else a for i, a in enumerate(arrays)]
-        if self.quick and self._short:
-            sums = [np.zeros(n) for n in self._sums]
-            kept = [np.empty(n, dtype) for n, dtype in self._kept]
+        if self.quick and self._at_once():
+            sums = [np.zeros(n) for n in self._zeros]
+            kept = [aligned((n,), dtype) for n, dtype in self._kept]
             call, _ = self._direct.result()
             if call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
                 return None
+            if self._parts > 1:
+                sums = list(map(np.add.reduce, sums))
         elif all(map(_fits, arrays, self.rows.program.inputs)):
             sums = self._shared(outs, arrays)
         else:
@@ -209,7 +230,7 @@ class RowKernel:
 
     def _shared(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array]:
         """Run on as many threads as pay; each part adds up sums of its own."""
-        parts = self._run.parts(self.end, self._cost, sum(self._sums))
+        parts = self._parts if self._sums else self._run.parts(self.end, self._cost)
         sums = [np.zeros((parts, size)) for size in self._sums]
         kept = [size * dtype.itemsize for size, dtype in self._kept]
         arguments = *outs, *sums, *arrays, *self._constants, *kept, self._numbers, *self._lengths

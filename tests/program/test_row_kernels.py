@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -152,6 +153,41 @@ def test_threads_give_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     held(made, arrays, RowKernel(made), "d")
     given = [*arrays, *(np.asarray(R.normal(size=o.shape)) for o in made.outputs)]
     held(back, given, RowKernel(back), "d")
+
+
+@pytest.mark.parametrize("name", ["normalised", "several results"])
+def test_long_work_of_one_thread_does_without_the_pool(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is cut into the same parts, so that sums are the same to the last digit."""
+    many_threads(monkeypatch, 3)
+    f, kinds = FORMULAS[name]
+    arrays = arrays_of(kinds, (50, 9), "f")
+    back = simplify(pullback(program(f, arrays), range(len(arrays))))
+    given = [*arrays, *(R.normal(size=v.shape).astype(v.dtype) for v in back.inputs[len(arrays) :])]
+    several = RowKernel(back)(*given)
+    monkeypatch.setattr("tapenet.llvm.workers._number", 1)
+    kernel = RowKernel(back)
+    monkeypatch.setattr(kernel, "_shared", None)
+    for _ in range(2):
+        for found, expected in zip(kernel(*given), several, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_long_work_lets_other_threads_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tapenet.llvm.workers._number", 1)
+    x = R.normal(size=(4000, 1000)).astype("f")
+    kernel, gate, ran = RowKernel(program(softmax, [x])), threading.Lock(), threading.Event()
+    kernel(x)
+    gate.acquire()
+    other = threading.Thread(target=lambda: (gate.acquire(), ran.set()))
+    other.start()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(60)  # nobody is asked for the interpreter's lock meanwhile
+    try:
+        gate.release()
+        assert any((kernel(x), ran.is_set())[1] for _ in range(1000))
+    finally:
+        sys.setswitchinterval(before)
+        other.join()
 
 
 @pytest.mark.parametrize("name", ["choices", "softmax", "a mean"])

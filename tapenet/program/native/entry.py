@@ -217,15 +217,20 @@ def _run(segment: str, long: bool, end: int) -> str:
 def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
     """IR of `direct(*outputs, *sums, *inputs, *kept)`, which calls @rows on the memory of arrays. It gives True; None, having
     done nothing, unless the inputs are arrays of the dtypes in the table, dense in row-major order. The table holds the
-    addresses of `OBJECTS`, then that of the numbers, the number of turns, three lengths, and the dtypes."""
+    addresses of `OBJECTS`, then that of the numbers, the number of turns, three lengths, into how many parts the turns are cut
+    one after another, how many numbers each part has of each of the sums, whether the interpreter's lock is released
+    meanwhile, and the dtypes."""
     total = outputs + sums + inputs + kept
-    lines = ["define ptr @direct(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
+    lines = ["declare ptr @PyEval_SaveThread()", "declare void @PyEval_RestoreThread(ptr)"]
+    lines += ["define ptr @direct(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
     for i in range(len(OBJECTS)):
         lines += _entry(f"object{i}", i, "i64")
     at = len(OBJECTS)
     lines += _entry("numbers", at, "ptr")
-    for i, name in enumerate(("end", "length", "segments", "rows"), at + 1):
+    words = ["end", "length", "segments", "rows", "parts", *(f"sum{i}" for i in range(outputs, outputs + sums)), "long"]
+    for i, name in enumerate(words, at + 1):
         lines += _entry(name, i, "i64")
+    at += 1 + len(words)
     lines += [f"  %enough = icmp eq i64 %n, {total}", "  br i1 %enough, label %a0, label %no"]
     for i in range(total):
         lines += [f"a{i}:", *_argument(i)]
@@ -234,7 +239,7 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
                 *_array(i),
                 *_data(i, "ptr"),
                 f"  %dense{i} = and i32 %flags{i}, {_WANTED}",
-                *_entry(f"wanted{i}", at + 5 + i - outputs - sums, "i64"),
+                *_entry(f"wanted{i}", at + i - outputs - sums, "i64"),
                 f"  %same{i} = icmp eq i64 %descr{i}, %wanted{i}",
                 f"  %rows{i} = icmp eq i32 %dense{i}, {_WANTED}",
                 f"  %both{i} = and i1 %same{i}, %rows{i}",
@@ -242,9 +247,36 @@ def direct(outputs: int, sums: int, inputs: int, kept: int) -> str:
             ]
         else:
             lines += [*_data(i, "ptr"), f"  br label %a{i + 1}"]
-    pointers = ", ".join(f"ptr %data{i}" for i in range(total))
-    numbers = "ptr %numbers, i64 0, i64 %end, i64 %length, i64 %segments, i64 %rows"
-    lines += [f"a{total}:", f"  call void @rows({pointers}, {numbers})"]
+    lines += [
+        f"a{total}:",
+        "  %held = icmp eq i64 %long, 0",
+        "  br i1 %held, label %begun, label %release",
+        "release:",
+        "  %released = call ptr @PyEval_SaveThread()",
+        "  br label %begun",
+        "begun:",
+        f"  %thread = phi ptr [ null, %a{total} ], [ %released, %release ]",
+        "  br label %part",
+        "part:",
+        "  %item = phi i64 [ 0, %begun ], [ %later, %part ]",
+        "  %later = add i64 %item, 1",
+    ]
+    for name, item in (("begin", "%item"), ("stop", "%later")):
+        lines += [f"  %{name}0 = mul i64 %end, {item}", f"  %{name} = udiv i64 %{name}0, %parts"]
+    for i in range(outputs, outputs + sums):
+        lines += [f"  %off{i} = mul i64 %item, %sum{i}", f"  %own{i} = getelementptr double, ptr %data{i}, i64 %off{i}"]
+    pointers = ", ".join(f"ptr %{'own' if outputs <= i < outputs + sums else 'data'}{i}" for i in range(total))
+    lines += [
+        f"  call void @rows({pointers}, ptr %numbers, i64 %begin, i64 %stop, i64 %length, i64 %segments, i64 %rows)",
+        "  %last = icmp eq i64 %later, %parts",
+        "  br i1 %last, label %done, label %part",
+        "done:",
+        "  br i1 %held, label %yes, label %take",
+        "take:",
+        "  call void @PyEval_RestoreThread(ptr %thread)",
+        "  br label %yes",
+        "yes:",
+    ]
     return "\n".join([*lines, *_answer("object3"), "no:", *_answer("object1"), "}"])
 
 
