@@ -414,10 +414,9 @@ def _formula_pays(x: Any, w_ih: Any, w_hh: Any, lengths: Any) -> bool:
         return work < WORTH
     if lengths is not None:
         return work < WITH_LENGTHS
-    called = x.shape[1] >= kernel.ROWS and kernel.multiplies_inputs(
-        x, w_ih, w_hh
-    )  # for few rows the formula is as quick
-    return not called and w_hh.size * w_hh.dtype.itemsize <= WEIGHTS
+    # For few rows the formula is as quick, though the kernel's turns multiply their inputs.
+    own = x.shape[1] >= kernel.ROWS and kernel.multiplies_inputs(x, w_ih, w_hh)
+    return not own and w_hh.size * w_hh.dtype.itemsize <= WEIGHTS
 
 
 def _lowered_turns(x: Any, w_ih: Any, w_hh: Any, lengths: Any, reverse: bool, *others: Any) -> Turns:
