@@ -55,7 +55,8 @@ def identity(name: str, dtype: DType) -> str:
 
 def combiner(name: str, dtype: DType) -> Combine:
     """How a reduction combines two values. Sums and products may be regrouped (`reassoc`), so that a loop over them
-    becomes vector instructions; nothing else is relaxed."""
+    becomes vector instructions, and a sum may take in a product as one fused instruction (`contract`), as arithmetic may;
+    nothing else is relaxed."""
     t = llvm_type(dtype)
     float_ = dtype.kind == "f"
     if name in _EXTREMES:
@@ -71,7 +72,7 @@ def combiner(name: str, dtype: DType) -> Combine:
 
         return extreme
     operation = {
-        "reduce_add": "fadd reassoc" if float_ else "add",
+        "reduce_add": "fadd reassoc contract" if float_ else "add",
         "reduce_multiply": "fmul reassoc" if float_ else "mul",
         "reduce_logical_and": "and",
         "reduce_logical_or": "or",
