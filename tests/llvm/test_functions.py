@@ -7,6 +7,8 @@ The bounds are in `references.py`. After changing one, write the table in docs/c
 
 from __future__ import annotations
 
+import ctypes
+import ctypes.util
 import math
 import os
 import platform
@@ -83,6 +85,23 @@ def test_errors_are_measured(compiled: Compiled) -> None:
     expected = [0, 1, 0.25 * 2**23, 0, 0, 0, WRONG, WRONG, 1, 1, WRONG]
     assert one + np.spacing(one) == np.float32(want[1])
     np.testing.assert_array_equal(compiled["ulps"](y, want), np.array(expected, F4))
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the flag is that of x86")
+@pytest.mark.parametrize("dtype", [F4, F8])
+def test_exp_does_not_underflow_where_it_is_0(compiled: Compiled, dtype: np.dtype) -> None:
+    """Some processors are slow where a product underflows, and masked scores are many: the processor's flag stays clear, which
+    a result below the normal numbers sets."""
+    flags, underflow = ctypes.CDLL(None), 16
+    if not hasattr(flags, "fetestexcept"):
+        flags = ctypes.CDLL(ctypes.util.find_library("m"))
+    out = np.empty(64, dtype)
+    for value, expected in ((-math.inf, 0), (-1e4, 0), (math.log(np.finfo(dtype).smallest_normal) - 9, underflow)):
+        x = np.full(64, value, dtype)
+        flags.feclearexcept(underflow)
+        compiled.run(f"exp.{dtype.name}", x, out)
+        assert flags.fetestexcept(underflow) == expected
+        assert (out == 0).all() == (expected == 0)
 
 
 # -- float32 -----------------------------------------------------------------------------------------------------
