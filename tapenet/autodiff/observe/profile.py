@@ -126,7 +126,7 @@ def _timed(op: Op, low: bool) -> Callable[..., object]:
     lines = ["_state = _local.state", "_log = _state.profile"]
     for line in generate.body(op):
         space = line[: len(line) - len(line.lstrip())]
-        if "= _forward(" in line:
+        if "= _forward(" in line or "= (_forward if " in line:
             lines += [f"{space}_start = _perf_counter()", line, f"{space}_stop = _perf_counter()"]
         elif line.lstrip() == "return _result":
             # A third quicker than a call of `extend`.
