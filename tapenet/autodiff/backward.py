@@ -13,6 +13,7 @@ from functools import cache, partial
 from heapq import heappop
 from importlib import import_module
 from operator import attrgetter
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
@@ -74,7 +75,11 @@ def run(
     if of_backward and only is None and not (state.tape is not None and state.tape.rehearses):
         layers = (*layers, *of_backward)
     hooked = Node.hooked and len(hooked_nodes) > 0
-    plain = not (on_tensors or layers or hooked or only is not None)  # the loop below calls rules and does nothing else
+    plain = not (on_tensors or hooked or only is not None)
+    log = state.log if plain and len(layers) == 1 else None
+    if log is not None:
+        layers = ()  # the loop below tells the profile itself
+    plain = plain and not layers  # then the loop calls rules and does nothing else
     grads.by_rows = plain or not (on_tensors or only is not None or any(layer.looks for layer in layers))
     # What pulls the gradient of a node: on arrays or tensors, with the layers around it.
     step: PullStep = partial(_pull_on_tensors, create_graph) if on_tensors else _pull
@@ -92,6 +97,7 @@ def run(
         tape.values.settle()
         tape.line = here
     state.grad = create_graph
+    start = perf_counter() if log is not None else 0.0
     try:  # next to what it puts back: nothing fails in between
         while pending:
             node = heappop(pending)[1]
@@ -101,7 +107,14 @@ def run(
             if mutation.latest > node.number:
                 mutation.check(node)
             if plain:
+                if log is None:
+                    node.pull(g, grads)
+                    continue
+                if node.number < log.first:
+                    log.enter_older(node)
+                    start = perf_counter()
                 node.pull(g, grads)
+                log += (node.number, start, start := perf_counter())
                 continue
             if on_tensors:
                 g = grads.as_tensor(g)

@@ -34,12 +34,14 @@ import builtins
 import heapq
 import time
 import weakref
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 from tapenet.autodiff import aliasing, gradients, node, record, state
 from tapenet.autodiff.node import Node
-from tapenet.autodiff.state import local
+from tapenet.autodiff.observe.profile import entry
+from tapenet.autodiff.state import State, local
 from tapenet.ops import arguments, definitions, failures, rule_results, signatures, torch_calls, tracebacks
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
@@ -63,7 +65,7 @@ def called(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> objec
     general recorder, and takes longer to compile than all calls of most ops in a step."""
     now = local.state
     usual = not kwargs or kwargs.keys() <= {*op.positional[len(args) :], *op.by_keyword}
-    if usual and len(args) <= len(op.positional) and not now.fast and now.lifted is None:
+    if usual and len(args) <= len(op.positional) and not now.fast and now.log is None and now.lifted is None:
         return record.apply(op, args, kwargs)
     prepare(op)
     return op(*args, **kwargs)
@@ -72,7 +74,19 @@ def called(op: Op, args: tuple[object, ...], kwargs: dict[str, object]) -> objec
 def prepare(op: Op) -> None:
     """Give an op its own class with a generated `__call__`."""
     _prepared.add(op)
-    op.__class__ = type("Op", (Op,), {"__call__": _call(op), "__module__": Op.__module__})
+    op.__class__ = type("Op", (Op,), {**_calls(op), "__module__": Op.__module__})
+
+
+def _calls(op: Op) -> dict[str, Callable[..., object]]:
+    """The generated methods of an op: its call, and that which a profile has in its place."""
+    return {"__call__": _call(op), "timed": _first_timed}
+
+
+def _first_timed(op: Op, state: State, *args: object, **kwargs: object) -> object:
+    """Run an op in a profile for the first time: its code is made now, as most programs never need it."""
+    own: Any = type(op)  # made for this op alone
+    own.timed = _timed(op)
+    return own.timed(op, state, *args, **kwargs)
 
 
 def _look_for_low() -> None:
@@ -80,16 +94,11 @@ def _look_for_low() -> None:
     global _looks_for_low
     _looks_for_low = True
     for op in list(_prepared):
-        own: Any = type(op)  # made for this op alone
-        own.__call__ = _call(op)
+        for name, code in _calls(op).items():
+            setattr(type(op), name, code)
 
 
 low.when_first_met(_look_for_low)
-
-
-def looks_for_low() -> bool:
-    """Whether generated calls look for low types."""
-    return _looks_for_low
 
 
 def full_node_class(op: Op) -> type[Node]:
@@ -169,28 +178,44 @@ def _raw(op: Op, name: str) -> str:
 def _call(op: Op) -> FunctionType:
     """An op's call, left to the general recorder where an argument is not plain or a layer is on."""
     lines = ["if _more: return _with_options(self, <given>**_more)", "_state = _local.state"]
-    lines += ["<general>"] if op.outputs is None else ["if not _state.fast: <general>", *body(op)]
-    if is_own(op) and op.name in aliasing.VIEWS:
-        shared = "return _result if _state.lifted is None else _viewed(self, <arguments>, _result)"
-        lines = [line.replace("return _result", shared) for line in lines]
-    made = compile_call(op, "__call__", lines)
+    if op.outputs == 1:
+        profiled = "if _state.log is not None: return self.timed(_state, <given>)"
+        lines += ["if not _state.fast:", f"    {profiled}", "    <general>", *_body(op)]
+    else:
+        lines += ["<general>"] if op.outputs is None else ["if not _state.fast: <general>", *_body(op)]
+    made = _method(op, "__call__", lines, last=("**_more",))  # an empty dict costs less than a fiftieth of a small op
     made.__qualname__ = op.name  # what Python calls it where the arguments do not fit
     return made
 
 
-def compile_call(op: Op, name: str, lines: list[str], general: str = "_apply") -> FunctionType:
-    """A function of an op and its arguments. In its lines <general> leaves the call to a general recorder; <given>
-    and <arguments> are the arguments as a call has them, and as a pair."""
+def _timed(op: Op) -> FunctionType:
+    """The call of an op with one output in a profile, if that is the only layer: it tells that what ran and how long."""
+    lines = ["_log = _state.log"]
+    for line in _body(op):
+        space = line[: len(line) - len(line.lstrip())]
+        if line.lstrip().startswith(("_out = ", "_all = ")):  # what the forward gives
+            lines += [f"{space}_start = _perf_counter()", line, f"{space}_stop = _perf_counter()"]
+        elif line.lstrip().startswith("return _result"):
+            lines += [f"{space}_log += {entry(op, node=bool(space))}", line]  # a third quicker than a call of `extend`
+        else:
+            lines.append(line)
+    return _method(op, "timed", lines, first=("_state",))
+
+
+def _method(
+    op: Op, name: str, lines: list[str], *, first: tuple[str, ...] = (), last: tuple[str, ...] = ()
+) -> FunctionType:
+    """A method of an op with its arguments, and with what comes before and after them. In its lines <general> leaves the
+    call to the general recorder; <given> and <arguments> are the arguments as a call has them, and as a pair."""
     positional = [f"*{a.name}" if a.starred else a.name for a in op.arguments if not a.keyword_only]
     keyword = [a.name for a in op.arguments if a.keyword_only]
     # A required one may come under another name; what is left out in the end is found by the general recorder.
     defaults = {a.name: "_MISSING" if a.required else f"_default_{a.name}" for a in op.arguments}
     names = [*positional, *(["*"] if keyword and not op.starred else []), *keyword]
-    # an empty dict costs less than a fiftieth of a small op
-    signature = ["self", *(f"{n}={defaults[n]}" if n[0] != "*" else n for n in names), "**_more"]
+    signature = ["self", *first, *(f"{n}={defaults[n]}" if n[0] != "*" else n for n in names), *last]
     options = ", ".join(f"'{n}': {n}" for n in keyword)
     words = {
-        "<general>": f"return {general}(self, <arguments>)",
+        "<general>": "return _apply(self, <arguments>)",
         "<given>": "".join([*(f"{n}, " for n in positional), *(f"{n}={n}, " for n in keyword)]),
         "<arguments>": f"({''.join(f'{n}, ' for n in positional)}), {{{options}}}",
     }
@@ -228,7 +253,7 @@ def _unwrapped(op: Op) -> list[str]:
     return lines + [f"if _type({n}) not in _STATIC and not _is_static({n}): <general>" for n in op.options]
 
 
-def body(op: Op) -> list[str]:
+def _body(op: Op) -> list[str]:
     """The lines of the call of an op with a fixed number of outputs."""
     assert op.outputs is not None
     one = op.outputs == 1
@@ -281,7 +306,11 @@ def body(op: Op) -> list[str]:
     elif op.inputs:
         given = " or ".join(f"_type_{n} is _Tensor and {n}._node is not None" for n in op.inputs)
         lines.append(f"if _state.grad and ({given}): _state.ended = self")
-    return [*lines, *(["_result._node = None"] if one else []), f"return {returned}"]
+    lines += [*(["_result._node = None"] if one else []), f"return {returned}"]
+    if is_own(op) and op.name in aliasing.VIEWS:
+        shared = "return _result if _state.lifted is None else _viewed(self, <arguments>, _result)"
+        lines = [line.replace("return _result", shared) for line in lines]
+    return lines
 
 
 def _node_lines(op: Op, ends: list[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tapenet.autodiff.node import Node, Scope
@@ -25,8 +24,8 @@ class State(blocks.Switches):
     """A thread's switches. `fast` says that no layer is on: then an op's generated call runs, else the general recorder."""
 
     __slots__ = (
-        "autocast", "debug", "ended", "fast", "grad", "last", "layers", "left", "lifted", "nan", "porting", "profile", "rule",
-        "scope", "tape", "view",
+        "autocast", "debug", "ended", "fast", "grad", "last", "layers", "left", "lifted", "log", "nan", "porting", "profile",
+        "rule", "scope", "tape", "view",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -41,6 +40,8 @@ class State(blocks.Switches):
         #: The layer that is a tape, and that which is a profile.
         self.tape: Any = None
         self.profile: Any = None
+        #: The profile, where it is the only layer: the usual code of calls and passes enters there what ran.
+        self.log: Any = None
         #: The tape that watches the nodes of the thread, once it was asked for.
         self.view: Any = None
         #: Whether nodes keep the line of user code that made them.
@@ -61,13 +62,15 @@ class State(blocks.Switches):
         self.ended: Op | None = None
 
     def layered(self, kind: type[Layer], *layers: Layer) -> tuple[Layer, ...]:
-        """The layers that are on, with these in the place of those of a kind."""
+        """The layers that are on, with these, which are ordered by rank, in the place of those of a kind."""
+        if not self.layers:
+            return layers
         others = [each for each in self.layers if not isinstance(each, kind)]
         return tuple(sorted([*others, *layers], key=lambda each: each.rank))
 
-    def _set(self, switches: Mapping[str, object]) -> None:
-        super()._set(switches)
+    def _settle(self) -> None:
         self.fast = not self.layers
+        self.log = self.profile if self.layers == (self.profile,) else None
 
 
 class _Local(threading.local):

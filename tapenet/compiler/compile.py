@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tapenet.autodiff.observe.profile import CALL, OPEN
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
@@ -300,10 +299,9 @@ class Compiled:
         profile = local.state.profile
         if profile is None:
             return self._general(args, kwargs)
-        profile.append(OPEN)
         start = perf_counter()
         result = self._general(args, kwargs)
-        profile.extend((CALL, f"compiled {self._title}", perf_counter() - start))
+        profile += (f"compiled {self._title}", start, perf_counter())
         return result
 
     def _general(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:

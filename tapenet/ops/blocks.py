@@ -40,8 +40,12 @@ class Switches:
         """Set switches until the `end` of this block. Here and not in the context managers, which two threads may share."""
         depth = len(self.undo)
         try:
-            self.undo.append((block, {name: getattr(self, name) for name in switches}))
-            self._set(switches)
+            before: dict[str, object] = {}
+            self.undo.append((block, before))
+            for name, value in switches.items():
+                before[name] = getattr(self, name)
+                setattr(self, name, value)
+            self._settle()
         except BaseException:  # an interrupt: the block is not entered
             self._back(depth)
             raise
@@ -49,19 +53,21 @@ class Switches:
     def end(self, block: object) -> None:
         """Set back what `begin` changed for this block, and for blocks inside it that an interrupt kept from ending. May
         be called again after an interrupt."""
-        for depth in reversed(range(len(self.undo))):
-            if self.undo[depth][0] is block:
+        undo = self.undo
+        for depth in range(len(undo) - 1, -1, -1):
+            if undo[depth][0] is block:
                 self._back(depth)
                 return
 
     def _back(self, depth: int) -> None:
         while len(self.undo) > depth:
-            self._set(self.undo[-1][1])
+            for name, value in self.undo[-1][1].items():
+                setattr(self, name, value)
+            self._settle()
             self.undo.pop()  # only now: it can be done twice
 
-    def _set(self, switches: Mapping[str, object]) -> None:
-        for name, value in switches.items():
-            setattr(self, name, value)
+    def _settle(self) -> None:
+        """Called after switches were set."""
 
     def now(self) -> tuple[int, dict[str, object]]:
         """All switches as they are, for `again`."""
@@ -70,7 +76,8 @@ class Switches:
     def again(self, now: tuple[int, dict[str, object]]) -> None:
         """Set all switches back. For blocks that an interrupt kept from doing so themselves."""
         del self.undo[now[0] :]
-        self._set(now[1])
+        for name, value in now[1].items():
+            setattr(self, name, value)
 
 
 # -- blocks in coroutines ----------------------------------------------------------------------------------------

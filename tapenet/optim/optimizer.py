@@ -24,7 +24,6 @@ from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe import epoch
 from tapenet.autodiff.observe.capture import Capture, capturing
 from tapenet.autodiff.observe.epoch import bump
-from tapenet.autodiff.observe.profile import SPAN
 from tapenet.autodiff.recorded_functions import called
 from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
@@ -522,7 +521,7 @@ class Optimizer(Hooked):
             self._shards.exchange(self._params, self._writer)
         self._count += 1
         if start and (profile := state.profile) is not None:
-            profile += (SPAN, self._writer, perf_counter() - start)
+            profile += (self._writer, start, perf_counter())
         return None
 
     def _record(self, capture: Capture) -> None:

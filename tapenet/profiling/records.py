@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.node import Constant
-from tapenet.autodiff.observe.profile import CALL, END, HEAD, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
+from tapenet.autodiff.observe.profile import END, HEAD, PICK, Timing, facts, kept_for
 from tapenet.ops.op import Op
 from tapenet.profiling.places import Place
 from tapenet.profiling.values import Seen, Stats
@@ -116,27 +116,27 @@ class Block:
         self.spans: dict[str, float] = {}
         #: The op and the position of each result of an op with several, by number.
         self.picks: dict[int, tuple[int, int]] = {}
-        #: Seconds of what ran inside each thing that is going on, the innermost last.
-        self._inside = [0.0]
+        #: When each thing began and ended that ran inside of no other, as far as is known.
+        self._outermost: list[tuple[float, float]] = []
 
     def op(self, op: Op, rest: list[Any]) -> None:
         """Take up the entry of an op."""
-        number, place, shape, dtype, seconds, *found = rest
+        number, place, shape, dtype, start, stop, *found = rest
+        seconds = None if start is None else self._own(start, stop)
         self.ran.append(_Ran(op, number, place, shape, dtype, seconds, dict(zip(facts(op), found, strict=True))))
-        self._inside[-1] += seconds or 0.0
 
-    def open(self) -> None:
-        """Something begins in which other things may run."""
-        self._inside.append(0.0)
+    def _own(self, start: float, stop: float) -> float:
+        """The seconds of something without those of what ran inside of it, which came before."""
+        seconds = stop - start
+        while self._outermost and self._outermost[-1][0] >= start:
+            began, ended = self._outermost.pop()
+            seconds -= ended - began
+        self._outermost.append((start, stop))
+        return seconds
 
-    def close(self, seconds: float) -> float:
-        """It has ended. Gives its seconds without those of what ran inside."""
-        inside = self._inside.pop()
-        self._inside[-1] += seconds
-        return seconds - inside
-
-    def spent(self, whose: int | str, seconds: float) -> None:
-        """Add to the time of a node's rules or of something that is no op."""
+    def spent(self, whose: int | str, start: float, stop: float) -> None:
+        """Take up the entry of a node's rules or of something that is no op."""
+        seconds = self._own(start, stop)
         if isinstance(whose, int):
             self.rules[whose] = self.rules.get(whose, 0.0) + seconds
         else:
@@ -182,11 +182,10 @@ def entries(timing: Timing, start: int = 0) -> Iterator[int]:
         i += _length(timing[i])
 
 
-_LENGTHS = {CALL: 3, END: 3, OPEN: 1, PICK: 4, RULES: 3, SPAN: 3}
-
-
-def _length(first: Op | str) -> int:
-    return _LENGTHS[first] if isinstance(first, str) else HEAD + len(facts(first))
+def _length(first: Op | int | str) -> int:
+    if isinstance(first, Op):
+        return HEAD + len(facts(first))
+    return 4 if first == PICK else 3
 
 
 def read(timing: Timing) -> Iterator[Block]:
@@ -199,18 +198,13 @@ def read(timing: Timing) -> Iterator[Block]:
         elif kind == PICK:
             number, source, index = rest
             block.picks[number] = source, index
-        elif kind == OPEN:
-            block.open()
         elif kind == END:
             start, stop = rest
             block.seconds = stop - start
             yield block
             block = Block()
         else:
-            whose, seconds = rest
-            if kind == SPAN:
-                block.open()
-            block.spent(whose, block.close(seconds))
+            block.spent(kind, *rest)
 
 
 # -- memory ------------------------------------------------------------------------------------------------------

@@ -6,15 +6,13 @@ All of it goes into one flat list, since every object more and every call more w
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff import generate
 from tapenet.autodiff.node import Constant, Node, Parents, Traced, constant, described
 from tapenet.autodiff.observe.layer import CallStep, Layer, PullStep
 from tapenet.autodiff.record import Call
@@ -23,22 +21,22 @@ from tapenet.ops.op import Op
 from tapenet.typing import Array
 
 #: How many items every entry of an op has before its facts.
-HEAD = 6
-#: First items of entries that are no op's.
-CALL, END, OPEN, PICK, RULES, SPAN = "call", "end", "open", "pick", "rules", "span"
+HEAD = 7
+#: First items of entries of nothing that ran.
+END, PICK = "end", "pick"
 
 
 class Timing(list[Any], Layer):
     """What happened in the blocks of a profile, in order. An entry is several items, told by the first:
 
-    - an Op: it ran. Number of its node (None where nothing was recorded), scope, shape and dtype of the output, how long
-      its forward took (None if that was before the block), and the op's `facts`;
+    - an Op: it ran. Number of its node (None where nothing was recorded), scope, shape and dtype of the output, when its
+      forward began and ended (None if that was before the block), and the op's `facts`;
+    - the number of a node: its rules ran. When they began and ended;
+    - a name: the same of anything else that takes time;
     - PICK: one result of an op with several. Its number, the op's, and which it is;
-    - SPAN: anything else that takes time. Name and how long;
-    - RULES, CALL: the same of a node's rules, and of anything else, in which ops may run: what did so since the last OPEN.
-      Number or name, and how long;
-    - OPEN: a RULES or CALL is to come;
     - END: a block ended. When it began and ended.
+
+    What ran inside of something has its entry before it.
     """
 
     __slots__ = ("_block", "_older", "bound", "first")
@@ -55,27 +53,24 @@ class Timing(list[Any], Layer):
 
     def call(self, step: CallStep) -> CallStep:
         def timed(call: Call) -> object:
-            forward, seconds = call.forward, 0.0
+            forward, start, stop = call.forward, 0.0, 0.0
 
             def clocked(values: Mapping[str, object]) -> list[Array]:
-                nonlocal seconds
+                nonlocal start, stop
                 start = perf_counter()
                 results = forward(values)
-                seconds = perf_counter() - start
+                stop = perf_counter()
                 return results
 
             call.forward = clocked
             result = step(call)
             if call.arrays:
-                self._ran(call, seconds)
+                self._ran(call, start, stop)
             return result
 
         return timed
 
-    def quick(self, op: Op) -> Callable[..., object] | None:
-        return _timed(op, generate.looks_for_low()) if op.outputs == 1 else None
-
-    def _ran(self, call: Call, seconds: float) -> None:
+    def _ran(self, call: Call, start: float, stop: float) -> None:
         """Enter an op that ran."""
         state, op, node = local.state, call.op, call.node
         self.bound |= state.tape is not None
@@ -85,22 +80,21 @@ class Timing(list[Any], Layer):
         dtype = outs[0].dtype if one else tuple(a.dtype for a in outs)
         residuals = dict(zip(op.residuals, call.arrays[call.count :], strict=True))
         found = [_fact(f, call.raw, {} if node is None else call.parents, residuals) for f in facts(op)]
-        self.extend((op, None if node is None else node.number, state.scope, shape, dtype, seconds, *found))
+        self.extend((op, None if node is None else node.number, state.scope, shape, dtype, start, stop, *found))
         for pick in call.picks:
             self.extend((PICK, pick.number, pick.source_node.number, pick.index))
 
     def pull(self, step: PullStep) -> PullStep:
         def timed(node: Node, g: Array, grads: object) -> None:
             if node.number < self.first:
-                self._enter_older(node)
-            self.append(OPEN)
+                self.enter_older(node)
             start = perf_counter()
             step(node, g, grads)
-            self.extend((RULES, node.number, perf_counter() - start))
+            self.extend((node.number, start, perf_counter()))
 
         return timed
 
-    def _enter_older(self, node: Node) -> None:
+    def enter_older(self, node: Node) -> None:
         """Enter a node that was made before the block and takes part in a backward pass inside: it has a row too."""
         op = node.op
         if self._block != self.first:
@@ -114,32 +108,19 @@ class Timing(list[Any], Layer):
         residuals = {n: getattr(node, n + "_saved", None) for n in op.residuals}
         found = [_fact(f, inputs, parents, residuals) for f in facts(op)]
         self.bound |= node.call is not None
-        self.extend((op, node.number, node.scope, node.shape, node.dtype, None, *found))
+        self.extend((op, node.number, node.scope, node.shape, node.dtype, None, None, *found))
 
 
-# -- the usual call, with clocks ---------------------------------------------------------------------------------
+# -- the usual call ----------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(4096)
-def _timed(op: Op, low: bool) -> Callable[..., object]:
-    """The code that `generate` writes for an op's call, which tells the only layer that is on how long the forward took."""
-    lines = ["_state = _local.state", "_log = _state.profile"]
-    for line in generate.body(op):
-        space = line[: len(line) - len(line.lstrip())]
-        if "= _forward(" in line or "= (_forward if " in line:
-            lines += [f"{space}_start = _perf_counter()", line, f"{space}_stop = _perf_counter()"]
-        elif line.lstrip() == "return _result":
-            # A third quicker than a call of `extend`.
-            lines += [f"{space}_log += (self, {', '.join(_entry(op, bool(space)))})", line]
-        else:
-            lines.append(line)
-    return generate.compile_call(op, "profiled", lines, "_layered")
-
-
-def _entry(op: Op, node: bool) -> list[str]:
-    """What the entry of a call holds after the op, as code; of one that was recorded or not."""
+def entry(op: Op, node: bool) -> str:
+    """The entry of a call that was recorded or not, as the code that makes it in the op's generated call."""
     shapes = {name for kind, name in facts(op) if kind == "shape"}
-    found = ["_node.number, _node.scope" if node else "None, _state.scope", "_out.shape, _out.dtype, _stop - _start"]
+    head = (
+        "_node.number, _node.scope, _node.shape, _node.dtype" if node else "None, _state.scope, _out.shape, _out.dtype"
+    )
+    found = [f"self, {head}, _start, _stop"]
     for kind, name in facts(op):
         if kind == "option":
             text = "{0}"
@@ -156,7 +137,7 @@ def _entry(op: Op, node: bool) -> list[str]:
         else:
             text = "_node_{0}.number if _node_{0} is not None else 0.0 if _type_{0} is _int else _node.{0}_const"
         found.append(text.format(name))
-    return found
+    return f"({', '.join(found)})"
 
 
 def _as_constant(value: object) -> object:
