@@ -176,7 +176,7 @@ def kept(values: Array) -> Array:
 @functools.lru_cache(maxsize=256)
 def _classes(count: int, further: int) -> Array:
     """The classes along their axis, before so many further ones."""
-    return np.reshape(np.arange(count), (-1, *(1,) * further))
+    return np.reshape(np.arange(count, dtype=np.int32), (-1, *(1,) * further))
 
 
 def beside_zeros(values: Array, classes: Array, shape: Shape) -> Array:
@@ -191,7 +191,9 @@ def beside_zeros(values: Array, classes: Array, shape: Shape) -> Array:
         else:
             found[at_classes(inside, len(shape))] = values
         return found
-    return np.where(_classes(shape[axis], len(shape) - axis - 1) == kept(classes), values, 0)
+    # In 32 bits, so that a vector has as many as of floats. What is left of an ignored class may be another: its value is 0.
+    numbers = _classes(shape[axis], len(shape) - axis - 1)
+    return np.where(numbers == kept(classes).astype(numbers.dtype), values, 0)
 
 
 def class_samples(r: np.random.Generator) -> list[Sample]:
