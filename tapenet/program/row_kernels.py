@@ -6,6 +6,7 @@ import contextlib
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -19,7 +20,7 @@ from tapenet.program import generated, numpy_code
 from tapenet.program.ir import Constant, Input, Program, Value, substitute
 from tapenet.program.native import entry
 from tapenet.program.row_code import BlockSum, RowCode, Split
-from tapenet.program.row_programs import NotByRows, by_rows
+from tapenet.program.row_programs import SEGMENT, NotByRows, by_rows
 from tapenet.typing import Array, Shape
 
 #: Bytes of a result from which it pays to have it begin with a cache line.
@@ -87,17 +88,21 @@ class RowKernel:
         self._outputs = [(self._shape(v), v.dtype) for v in parts.outputs]
         self._makers = [aligned if v.nbytes >= SLOW else np.empty for v in parts.outputs]
         self._sums = [math.prod(rows.lengths(rows.table(rows.kind[v]))) for v in parts.sums]
+        #: Which sums each part has for itself: what is added up along a row alone has places that no other part has.
+        self._own = [rows.across or rows.kind[v] != SEGMENT for v in parts.sums]
+        numbers = sum(n for n, own in zip(self._sums, self._own, strict=True) if own)
         #: How many parts there are where each has sums of its own, on any number of threads, and whether a call is never worth
         #: several.
-        self._parts = self._run.parts(self.end, self._cost, sum(self._sums)) if self._sums else 1
-        self._alone = self._run.most(self.end, self._cost, sum(self._sums)) < 2
-        self._zeros = [n if self._parts == 1 else (self._parts, n) for n in self._sums]
+        self._parts = self._run.parts(self.end, self._cost, numbers) if self._sums else 1
+        self._alone = self._run.most(self.end, self._cost, numbers) < 2
+        several = [self._parts > 1 and own for own in self._own]
+        self._zeros = [(self._parts, n) if more else n for n, more in zip(self._sums, several, strict=True)]
         each = rows.turns * (1 if rows.across else rows.length) * code.together
         self._kept = [(v.size if isinstance(v, BlockSum) else each, v.dtype) for v in parts.kept]
         if self.quick:
             checked = [v.dtype for v in parts.inputs]
             table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, *self._lengths]
-            table += [self._parts, *self._sums, not self._short]
+            table += [self._parts, *map(operator.mul, self._sums, self._own), not self._short]
             self._memory = np.array([*table, *map(id, checked)], np.uint64)
             self._checked = checked
         #: The positions of the results that the kernel writes.
@@ -174,7 +179,7 @@ class RowKernel:
         given = [*outs, *sums, *names, *constants, *made[len(outs) + len(sums) :]]
         found = f"[{', '.join(outs)}]"
         if not self._simple:
-            totals = [f"total({s})" if self._parts > 1 else s for s in sums]
+            totals = [s if isinstance(n, int) else f"total({s})" for s, n in zip(sums, self._zeros, strict=True)]
             known["total"] = np.add.reduce
             found = f"finished({found}, [{', '.join(totals)}], [{', '.join(names)}])"
         lines.append(f"    if call({', '.join(given)}) is True: return {found}")
@@ -193,8 +198,7 @@ class RowKernel:
             call, _ = self._direct.result()
             if call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
                 return None
-            if self._parts > 1:
-                sums = list(map(np.add.reduce, sums))
+            sums = [s if s.ndim == 1 else np.add.reduce(s) for s in sums]
         elif all(map(_fits, arrays, self.rows.program.inputs)):
             sums = self._shared(outs, arrays)
         else:
@@ -231,11 +235,12 @@ class RowKernel:
     def _shared(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array]:
         """Run on as many threads as pay; each part adds up sums of its own."""
         parts = self._parts if self._sums else self._run.parts(self.end, self._cost)
-        sums = [np.zeros((parts, size)) for size in self._sums]
+        sums = [np.zeros(n) for n in self._zeros]
+        each = [s if s.ndim > 1 else np.ndarray((parts, s.size), s.dtype, s, strides=(0, s.itemsize)) for s in sums]
         kept = [size * dtype.itemsize for size, dtype in self._kept]
-        arguments = *outs, *sums, *arrays, *self._constants, *kept, self._numbers, *self._lengths
+        arguments = *outs, *each, *arrays, *self._constants, *kept, self._numbers, *self._lengths
         self._run(self.end, self._cost, *arguments, parts=parts)
-        return [total[0] if parts == 1 else np.add.reduce(total) for total in sums]
+        return [s if s.ndim == 1 else np.add.reduce(s) for s in sums]
 
     def _finishing(self) -> Callable[..., list[Array]]:
         """A function of what the kernel wrote, its sums and the arguments, which gives all results, also those that are known

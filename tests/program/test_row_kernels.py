@@ -331,6 +331,20 @@ def over(axes: tuple[int, ...], groups: int = 0) -> Callable[..., Any]:
     return f
 
 
+def test_parts_have_no_sums_of_their_own_of_what_is_added_up_along_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    many_threads(monkeypatch, 3)
+    arrays = [R.normal(size=(12, 4, 5, 6)), *R.normal(size=(2, 4))]
+    back = simplify(pullback(program(over((2, 3, 4), 2), arrays), range(3)))
+    given = [*arrays, *(R.normal(size=v.shape) for v in back.inputs[3:])]
+    for threads in (3, 1):
+        monkeypatch.setattr("tapenet.llvm.workers._number", threads)
+        kernel = RowKernel(back)
+        assert kernel._parts > 1
+        assert all(isinstance(n, int) for n in kernel._zeros)
+        for _ in range(2):
+            held(back, given, kernel, "d")
+
+
 def softmax_of_channels(x: Any, w: Any, b: Any) -> Any:
     e = np.exp(x - np.max(x, axis=1, keepdims=True))
     return e / np.sum(e, axis=1, keepdims=True) * w[:, None, None] + b[:, None, None]
