@@ -9,8 +9,9 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_device, check_unmasked
+from tapenet.ops.arguments import check_device
 from tapenet.ops.derived import array_like, holds_tensors
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.layout import duplicate
 from tapenet.program.low import dtype_of, is_low, meet

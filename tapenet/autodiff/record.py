@@ -20,8 +20,9 @@ from tapenet.autodiff.observe.layer import CallStep
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import failures
-from tapenet.ops.arguments import PLAIN, answers, as_array, check_unmasked, split, wrap
+from tapenet.ops.arguments import PLAIN, answers, as_array, split, wrap
 from tapenet.ops.derived import array_like
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import bind

@@ -22,9 +22,9 @@ from tapenet.autodiff.node import BaseTensor, Leaf, Node, add_hook, hooks_of, ne
 from tapenet.autodiff.observe import leaves, mutation, zero_gradients
 from tapenet.autodiff.observe.epoch import bump, referred
 from tapenet.autodiff.state import local
-from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.hook_handle import Handle
 from tapenet.ops.indexing.items import Given, raw_index
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.operators import ArrayHolder
 from tapenet.ops.pickling import Packed, packed, unpacked
 from tapenet.ops.stack_frames import assigns_item, calculates_with_it, warn_once

@@ -36,7 +36,7 @@ from tapenet.compiler.reach import Reach
 from tapenet.compiler.signature import Call, Key, Parameters, arrays_in, is_array, rebuild
 from tapenet.compiler.variant import MISS, Dependency, Plan, Result, Target, Variant
 from tapenet.compiler.watch import Drawn, Watch, drawn
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.op import Op
 from tapenet.program.arguments import elements
 from tapenet.program.backend import Runner

@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import as_array
 from tapenet.typing import Array, StateDict

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 import numpy as np
 
 from tapenet.ops import standing
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.recorder import installed
 from tapenet.ops.registry import Samples, registry, ufunc_method
 from tapenet.typing import Array
@@ -158,6 +159,8 @@ def array_like(value: object) -> Array:
     Tensor([1., 2.])
     """
     if hasattr(value, "shape"):
+        if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+            check_unmasked(value)
         return cast("Array", value)
     if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") or isinstance(v, (list, tuple)) for v in value):
         return np.stack([array_like(v) for v in value])

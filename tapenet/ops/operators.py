@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 import numpy as np
 
 from tapenet import ops
+from tapenet.ops.masked_arrays import MASKED
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
@@ -441,7 +442,7 @@ class Operand:
         Raises:
             TypeError: always. np.ma has taken the values alone by then, and would go on with these, in no graph.
         """
-        raise TypeError(import_module("tapenet.ops.arguments").MASKED)
+        raise TypeError(MASKED)
 
     def _unsupported(self, name: str) -> Exception:
         """The error for a NumPy function that no op stands for."""

@@ -12,7 +12,7 @@ from tapenet import ops
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import enable_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import arranged

@@ -27,7 +27,7 @@ from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.recorded_functions import called
 from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import MISSING, check_keywords
 from tapenet.ops.tracebacks import boundary

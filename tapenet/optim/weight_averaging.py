@@ -15,7 +15,7 @@ from tapenet.autodiff.observe.capture import Capture, capturing
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.optim.groups import check_range
 from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import WIDE, is_inexact, is_low

@@ -15,8 +15,8 @@ from numpy.typing import DTypeLike
 
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_unmasked
 from tapenet.ops.derived import array_like
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.random import Standard, random_draw
 from tapenet.program.low import dtype_of
 from tapenet.random.implicit import standard_gamma

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tapenet import ops
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.random import generator, random_draw
 from tapenet.random.distribution import Rng, Size
 from tapenet.typing import Array

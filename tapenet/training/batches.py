@@ -19,7 +19,7 @@ from tapenet.data.dataset import Dataset
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import batches
 from tapenet.ops import random
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.typing import Array, StateDict
 
 ndarray = np.ndarray

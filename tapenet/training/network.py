@@ -21,7 +21,7 @@ from tapenet.nn.containers import Sequential
 from tapenet.nn.module import Module
 from tapenet.nn.notebook_display import inputs_like_before
 from tapenet.nn.summarize import Summary, summary
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.stack_frames import user_site
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.sgd import SGD

@@ -3,6 +3,7 @@ memory layouts, and that nothing changes behind a gradient."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -407,6 +408,39 @@ def attempt(f: Callable[..., Any], args: Any, kwargs: Any) -> list[Any] | Except
         return tree_leaves(f(*args, **kwargs))
     except Exception as error:
         return error
+
+
+def masked(value: Any, which: int) -> Any:
+    """A nested list of arguments with a masked array in place of one array."""
+    count = itertools.count()
+
+    def replaced(part: Any) -> Any:
+        if not (isinstance(part, np.ndarray) and part.size) or next(count) != which:
+            return part
+        return np.ma.array(part, mask=np.arange(part.size).reshape(part.shape) == 0)
+
+    return tree_map(replaced, value)
+
+
+@each_op
+def test_a_masked_array_is_refused_or_keeps_its_mask(name: str) -> None:
+    """In place of each array of each sample, alone and beside tensors."""
+    op = OPS[name]
+    first = 1 if getattr(op, "inplace", False) else 0  # what is written to may be a masked array: nothing is lost
+    for call in op.samples(np.random.default_rng(0)):
+        given = (call.args, call.kwargs)
+        for which in range(first, sum(isinstance(v, np.ndarray) and v.size > 0 for v in tree_leaves(given))):
+            args, kwargs = masked(given, which)
+            beside = tree_map(
+                lambda v: tn.tensor(v, requires_grad=True) if type(v) is np.ndarray and is_float(v) else v, args
+            )
+            for arguments in (args, beside):
+                got = attempt(op, arguments, kwargs)
+                if isinstance(got, Exception):
+                    assert isinstance(got, TypeError), (call, which, got)
+                    assert "a masked array would lose its mask" in str(got), (call, which, got)
+                else:
+                    assert any(np.ma.is_masked(part) for part in got), (call, which)
 
 
 @pytest.mark.parametrize("kind", INTEGERS)

@@ -24,7 +24,7 @@ from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.operators import Operand
 from tapenet.ops.stack_frames import user_line
 from tapenet.ops.tracebacks import boundary

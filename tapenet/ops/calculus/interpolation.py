@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.calculus.sampled import part
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, array_or_number, derived
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.items import getitem, scatter_sum
 from tapenet.ops.op import op
@@ -230,4 +230,5 @@ def unwrap(
     axis = normalize_axis_index(axis, len(p.shape))
     if type(period) in (int, float) and (discont is None or type(discont) in (int, float)):
         return unwrapped(p, discont, axis, period)
-    return _unwrap(p, discont, axis, period)
+    limit = None if discont is None else array_or_number(discont)
+    return _unwrap(p, limit, axis, array_or_number(period))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops.calculus.slopes import along
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, array_or_number, derived
 from tapenet.ops.layers.convolution.family import conv1d
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -307,6 +307,7 @@ def trapezoid(y: ArrayLike, x: ArrayLike | None = None, dx: ArrayLike = 1.0, axi
             dx = _down(np.diff(x), ndim - own)
         else:
             dx = np.diff(x, axis=axis)
+    dx = array_or_number(dx)
     later, earlier = part(y, own, slice(1, None)), part(y, own, slice(None, -1))
     found = np.sum(dx * (later + earlier), axis) / 2.0
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, array_or_number, derived
 from tapenet.ops.indexing.items import setitem
 from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
 from tapenet.ops.registry import sample
@@ -124,7 +124,7 @@ def put_along_axis(arr: Array, indices: Array, values: Array, axis: int | None) 
     Tensor([[1., 0.],
             [0., 3.]])
     """
-    indices = array_like(indices)
+    indices, values = array_like(indices), array_or_number(values)
     if indices.ndim != (1 if axis is None else arr.ndim):
         raise ValueError(
             f"put_along_axis: the indices have shape {indices.shape}, the array {arr.shape}: both need as many axes, or "
@@ -236,6 +236,8 @@ def copyto(dst: Array, src: ArrayLike, casting: Casting = "same_kind", where: Ar
     >>> t
     Tensor([1., 0.])
     """
+    if not isinstance(src, (int, float, complex)):
+        src = array_like(src)
     # NumPy decides whether the cast is allowed. Dtypes are enough for that; of a Python number the value counts.
     kind = src if isinstance(src, (int, float, complex)) else np.empty(0, array_like(src).dtype)
     np.copyto(np.empty(0, dst.dtype), kind, casting=casting)

@@ -283,7 +283,7 @@ def _arrays(given: Sequence[Array], dtype: DTypeLike | None, casting: str) -> li
     if dtype is None:
         first = getattr(given[0], "dtype", None) if given else None
         if isinstance(first, np.dtype) and all(getattr(a, "dtype", 0) == first for a in given):
-            return list(given)
+            return [operand(a) for a in given]
     found = [operand(a) for a in given]
     if dtype is None:
         kinds = [getattr(a, "dtype", a) for a in found]

@@ -248,7 +248,7 @@ def dot(a: Array, b: Array) -> Array:
                 f"the {'next to last' if right > 1 else 'only'} axis of b ({b.shape[-min(right, 2)]}); for batches of "
                 "matrices use matmul (@)"
             )
-        return np.tensordot(a, b, (-1, -min(right, 2)))
+        return np.tensordot(array_like(a), array_like(b), (-1, -min(right, 2)))
     return matmul(a, b)
 
 

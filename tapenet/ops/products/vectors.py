@@ -97,7 +97,7 @@ def inner(a: Array, b: Array) -> Array:
         raise ValueError(f"inner: the last axes of shapes {a.shape} and {b.shape} must be equally long")
     if left == right == 1:
         return matmul(a, b)
-    return np.tensordot(a, b, (-1, -1))
+    return np.tensordot(array_like(a), array_like(b), (-1, -1))
 
 
 @derived(

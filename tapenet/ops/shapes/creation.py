@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tapenet.ops.arguments import check_device, check_unmasked
+from tapenet.ops.arguments import check_device
 from tapenet.ops.derived import array_like, derived, holds_tensors, made
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.joining import at_least
@@ -271,6 +272,7 @@ def fromiter(iter: Array, dtype: DTypeLike, count: int = -1) -> Array:
     parts = list(iter if count < 0 else itertools.islice(iter, count))
     dtype = dtype_of(dtype)
     if not holds_tensors(parts):
+        check_unmasked(parts)
         return made(np.fromiter(parts, dtype, count))
     if len(parts) < count:
         raise ValueError(f"fromiter: count={count}, but the iterator gave {len(parts)} elements")

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.ops.arguments import check_device
 from tapenet.ops.derived import derived, holds_tensors, made
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.ops.op import op
 from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.creation import as_tensor
@@ -166,6 +167,7 @@ def full(
     """
     check_device("full", device)
     if not holds_tensors(fill_value):
+        check_unmasked(fill_value)
         return made(np.full(shape, fill_value, None if dtype is None else dtype_of(dtype), order))
     value = as_tensor(fill_value, dtype, None)
     return np.copy(np.broadcast_to(value, shape), order)

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import enable_grad
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.rules.line_search import Point, strong_wolfe
 from tapenet.optim.schedules import Schedule

@@ -11,7 +11,7 @@ import numpy as np
 
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.arguments import check_unmasked
+from tapenet.ops.masked_arrays import check_unmasked
 
 
 class TensorsFound(Exception):

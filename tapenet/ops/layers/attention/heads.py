@@ -147,12 +147,12 @@ def _with_more(
     more = 0
     if bias_k is not None and bias_v is not None:
         shape = (k.shape[0], 1, k.shape[2])
-        k = np.concatenate([k, np.broadcast_to(bias_k, shape)], 1)
-        v = np.concatenate([v, np.broadcast_to(bias_v, shape)], 1)
+        k = np.concatenate([k, np.broadcast_to(array_like(bias_k), shape)], 1)
+        v = np.concatenate([v, np.broadcast_to(array_like(bias_v), shape)], 1)
         more += 1
     by_heads = (k.shape[0], heads, -1, k.shape[2] // heads)
-    k = _split_heads(k, heads) if static_k is None else np.reshape(static_k, by_heads)
-    v = _split_heads(v, heads) if static_v is None else np.reshape(static_v, by_heads)
+    k = _split_heads(k, heads) if static_k is None else np.reshape(array_like(static_k), by_heads)
+    v = _split_heads(v, heads) if static_v is None else np.reshape(array_like(static_v), by_heads)
     if zeros:
         nothing = np.zeros((*k.shape[:2], 1, k.shape[3]), k.dtype)
         k, v = np.concatenate([k, nothing], 2), np.concatenate([v, nothing], 2)
