@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from tapenet.program.called_ops import Hole
+from tapenet.program.index_errors import BY_ARRAYS, indices
 from tapenet.program.ir import Builder, Constant, Instruction, Program, Result, Value
 from tapenet.program.primitives import out_of_bounds
 
@@ -58,25 +58,13 @@ def _checks(
     return builder.body
 
 
-#: Primitives that index by arrays, and the position of the first of these among the arguments.
-_BY_ARRAYS = {"index": 1, "put": 2, "scatter_add": 1, "add_at": 2}
-
-
 #: Primitives that may raise where nobody uses what they give.
-_MAY_RAISE = frozenset({"provided", "take", *_BY_ARRAYS})
+_MAY_RAISE = frozenset({"provided", "take", *BY_ARRAYS})
 
 
-def _indices(instruction: Instruction) -> Iterator[tuple[Value, int]]:
+def _indices(instruction: Instruction) -> list[tuple[Value, int]]:
     """The arrays that an instruction indexes by, with the lengths of the axes."""
-    args, params = instruction.args, instruction.params
-    if instruction.name == "take":
-        yield args[1], args[0].shape[params["axis"]]
-    elif instruction.name in _BY_ARRAYS:
-        first, shape, axis = _BY_ARRAYS[instruction.name], params.get("shape", args[0].shape), 0
-        for part in params["template"]:
-            if isinstance(part, Hole):
-                yield args[first + part.position], shape[axis]
-            axis += part is not None
+    return [(index.value, index.length) for index in indices(instruction)]
 
 
 #: Primitives that give places along an axis.

@@ -316,10 +316,14 @@ def _conditional(args: Sequence[Spec], params: Params) -> list[Spec]:
     return [args[0]]
 
 
+#: How the error begins of an index that is out of bounds, where native code does not say which.
+OUT_OF_BOUNDS = "an index is out of bounds in a compiled program"
+
+
 def out_of_bounds(where: str) -> str:
     """What is wrong where an index is, at a line of the user's code, or one of several."""
     return (
-        "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index])"
+        f"{OUT_OF_BOUNDS} (class indices of a loss, rows of an embedding, t[index])"
         f"{where and f', at {where}'}: call the function without tn.compile to see more"
     )
 

@@ -160,8 +160,8 @@ class Making:
         return report.groups(self.module)
 
     def indexing(self) -> str:
-        """The lines of the user's code whose indices may be out of bounds."""
-        return _one_of(i.line for i in _all(self.module.program) if i.name in INDEXING)
+        """The lines of the user's code whose indices may be out of bounds, each with what it computes of."""
+        return _one_of(i.origin for i in _all(self.module.program) if i.name in INDEXING)
 
     def raising(self, text: str) -> str:
         """The lines of the user's code that raise an error of such a text, each with what it computes of."""

@@ -21,6 +21,7 @@ from tapenet.llvm.toolchain import build as compile_text
 from tapenet.program import generated, numpy_backend
 from tapenet.program.called_ops import note_line
 from tapenet.program.groups import Groups
+from tapenet.program.index_errors import first_wrong
 from tapenet.program.ir import Constant, Host, Program, Reference, Value
 from tapenet.program.layout import alike, copied, memory_order
 from tapenet.program.native import entry, kept
@@ -29,7 +30,7 @@ from tapenet.program.native.outline import Call, Segment
 from tapenet.program.native.scratch import Scratch
 from tapenet.program.native.strided import WAYS, Way, way
 from tapenet.program.passes import Simplified
-from tapenet.program.primitives import out_of_bounds
+from tapenet.program.primitives import OUT_OF_BOUNDS, out_of_bounds
 from tapenet.program.quiet import QUIET, get, put
 from tapenet.typing import Array, Shape
 
@@ -297,7 +298,8 @@ class Runner:
         if shares:  # no interrupt comes between the last of these lines and the next
             begin = [elsewhere, *begin, Line("busy[0] = True")]
             end.insert(0, "busy[0] = False")
-        tried = [*begin, Line("try:"), *indented(body), Line("except Exception as error: note(error); raise")]
+        said = f"except Exception as error: note({', '.join(['error', *names])}); raise"
+        tried = [*begin, Line("try:"), *indented(body), Line(said)]
         if outline.c_effects:
             namespace["ended"] = self._ended
             tried.append(Line("except BaseException: ended(); raise"))  # Ctrl-C
@@ -379,11 +381,17 @@ class Runner:
         for effect in self._outline.c_effects:
             effect.failed()
 
-    def _note(self, error: BaseException) -> None:
-        """Say in an error which line of the user's code it comes from."""
+    def _note(self, error: BaseException, *arrays: Array) -> None:
+        """Say in an error which line of the user's code it comes from; of an index out of bounds, which one it is."""
         self._ended()
         assert error.__traceback__ is not None
         instruction = self._origins[error.__traceback__.tb_lineno - 1]
+        if instruction is None and str(error.args[0] if error.args else "").startswith(OUT_OF_BOUNDS):
+            program = self._program.captured
+            given: dict[Value, Array] = {host: self._arrays[host] for host in program.hosts if host in self._arrays}
+            wrong = first_wrong(program, given | dict(zip(program.inputs, arrays, strict=True)))
+            if wrong is not None:
+                instruction, error.args = wrong.instruction, (wrong.text,)
         if instruction is not None:
             instruction.note(error)
         elif text := str(error):  # set by native code; `Resized` says nothing
