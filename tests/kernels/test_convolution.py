@@ -527,6 +527,28 @@ def test_what_the_next_panels_read_is_fetched(rows: int, level: int, monkeypatch
     linear._panelled.cache_clear()
 
 
+def test_long_sums_bring_the_fewer_rows_into_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    linear, made = importlib.import_module("tapenet.kernels.linear"), []
+    panelled = linear._panelled
+
+    def noted(n: int, outputs: int, *more: object) -> object:
+        made.append((n, outputs))
+        return panelled(n, outputs, *more)
+
+    monkeypatch.setattr(linear, "_panelled", noted)
+    wide = linear.gemm.across(linear.ROWS, np.dtype("f"))
+    for n, outputs, depth in (
+        (wide, 3 * wide + 1, 2100),
+        (wide, 2 * wide, 2100),
+        (wide, 3 * wide, 200),
+        (wide - 1, 200, 2100),
+    ):
+        a, b, out = (R.normal(size=size).astype("f") for size in ((n, depth), (outputs, depth), (n, outputs)))
+        linear.panelled(a, b, out, "right")
+        agree([out], [a.astype("d") @ b.astype("d").T], "f", 10 * ERROR)
+    assert made == [(3 * wide + 1, wide), (wide, 2 * wide), (wide, 3 * wide), (wide - 1, 200)]
+
+
 def test_which_products_of_few_rows_are_inner_ones_or_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     """One row is streamed too, and up to 16 of a large operand whose rows compete for places in a cache. Rows that inner
     products read again for each tile are to stay in the second level cache."""
