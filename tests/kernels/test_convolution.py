@@ -528,6 +528,7 @@ def test_what_the_next_panels_read_is_fetched(rows: int, level: int, monkeypatch
 
 
 def test_long_sums_bring_the_fewer_rows_into_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On vectors of any width, of which the narrowest would take inner products."""
     linear, made = importlib.import_module("tapenet.kernels.linear"), []
     panelled = linear._panelled
 
@@ -536,6 +537,7 @@ def test_long_sums_bring_the_fewer_rows_into_panels(monkeypatch: pytest.MonkeyPa
         return panelled(n, outputs, *more)
 
     monkeypatch.setattr(linear, "_panelled", noted)
+    monkeypatch.setattr(linear, "LINES", 0)
     wide = linear.gemm.across(linear.ROWS, np.dtype("f"))
     for n, outputs, depth in (
         (wide, 3 * wide + 1, 2100),
