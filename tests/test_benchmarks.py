@@ -159,10 +159,13 @@ def test_the_page_counts_many_shapes_by_kind_and_lists_the_slow() -> None:
             "errors": {},
             "ratios": shapes.judged(times),
             "rows": times,
+            "rounds": 5,
+            "commit": "abc",
         }
         for name, times in kinds.items()
     }
     results["layer-norm"]["cpu"], results["convolution-1x1"]["cpu"] = "another", "a"
+    results["layer-norm"]["rounds"] = 3
     where = {"cpu": "a", "cores": 2, "date": "2026-01-01", "python": "3", "threads": 1}
     found = {"machine": {"1": where}, "suites": {"shapes": {"1": results}}}
     text = everything.page(found)
@@ -176,6 +179,8 @@ def test_the_page_counts_many_shapes_by_kind_and_lists_the_slow() -> None:
         "Measured on another: layer-norm, many shapes.",
     ):
         assert line in text.splitlines(), text
+    assert "commits of tapenet: 3 at abc for layer norm; 5 at abc for convolution 1x1." in " ".join(text.split())
+    assert "was not measured" not in text
     assert text.count("2 x 3") == 0
     assert "circle" not in plot(found)
 
@@ -225,6 +230,7 @@ def _figures() -> Any:
     return json.loads(everything.PAGE.with_suffix(".json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on fewer processors than workers
 @pytest.mark.parametrize("work", ["arrays", "images", "records"])
 def test_loaders_give_the_same_samples(work: str) -> None:
     pytest.importorskip("torch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,9 @@ ROUNDS = 5
 def measure(name: str, candidates: Iterable[str], plan: Plan) -> Result:
     """Microseconds by row, product and candidate, the ratios asked for and what failed. A turn takes a fiftieth of what it does
     elsewhere."""
-    workload = WORKLOADS[name]
+    workload, rounds = WORKLOADS[name], min(plan.rounds, ROUNDS)
     found: Result = {"title": workload.title, "times": {}, "errors": {}, "ratios": [], "rows": {}}
+    found |= {"rounds": rounds, "commit": commit()}
     there = []
     for c in candidates:
         library = c.partition("-")[0]
@@ -32,7 +34,7 @@ def measure(name: str, candidates: Iterable[str], plan: Plan) -> Result:
             found["errors"][c] = f"{library} is not installed"
     with announced(name), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "times.json"
-        options = {"kind": name, "rounds": min(plan.rounds, ROUNDS), "seconds": plan.seconds / 50, "json": file}
+        options = {"kind": name, "rounds": rounds, "seconds": plan.seconds / 50, "json": file}
         command = [sys.executable, "-m", __package__ or "", "--candidates", *there]
         command += [str(text) for option, value in options.items() for text in (f"--{option}", value)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
@@ -43,3 +45,11 @@ def measure(name: str, candidates: Iterable[str], plan: Plan) -> Result:
             found["rows"] = json.loads(file.read_text(encoding="utf-8"))
             found["ratios"] = judged(found["rows"])
     return found
+
+
+def commit() -> str:
+    """That of the code which is measured, or nothing where it is no checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=8", "--exclude=*"]
+    if not shutil.which(command[0]):
+        return ""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False).stdout.strip()

@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Mapping
 
 from tests.benchmarks.shapes.grid import Times
+from tests.benchmarks.shapes.workloads import CANDIDATES
 from tests.benchmarks.side_by_side.measure import Result
-from tests.benchmarks.side_by_side.report import microseconds, table
+from tests.benchmarks.side_by_side.report import microseconds, table, wrapped
 
 MINE = "tapenet-eager"
 #: What is to be reached: nearly all rows are at most as slow as the best peer, none is far above it, most are far below.
@@ -85,13 +86,24 @@ def made(results: Mapping[str, Result], machine: Result) -> tuple[str, str]:
     kinds = {name.replace("-", " "): r["rows"] for name, r in results.items()}
     if not any(quotients(times) for times in kinds.values()):
         return "", ""
-    peers = sorted(
-        {name for times in kinds.values() for of in times.values() for t in of.values() for name in t} - {MINE}
-    )
+    names = {name for times in kinds.values() for of in times.values() for t in of.values() for name in t}
+    absent = set(CANDIDATES) - {name.partition("/")[0] for name in names}
     text = (
-        f"tapenet's time over that of the best of {', '.join(peers)}, one thread. To be reached, by kind of layer:\n"
-        f"{SHARE:.0%} of the rows at most {EVEN}, none above {ABOVE}, a geometric mean of at most {MEAN}.\n\n{summary(kinds)}"
+        f"tapenet's time over that of the best of {', '.join(sorted(names - {MINE}))}, one thread. To be reached, by kind of "
+        f"layer: {SHARE:.0%} of the rows at most {EVEN}, none above {ABOVE}, a geometric mean of at most {MEAN}. "
+        f"{_taken(results)}{''.join(f' {name} was not measured.' for name in sorted(absent))}"
     )
+    parts = [wrapped(text), summary(kinds)]
     if rows := listed(kinds):
-        text += f"\n\nThe rows above {ABOVE}:\n\n{rows}"
-    return text, ""
+        parts += [f"The rows above {ABOVE}:", rows]
+    return "\n\n".join(parts), ""
+
+
+def _taken(results: Mapping[str, Result]) -> str:
+    """Of how many rounds times are medians, and at which commits they were taken."""
+    kinds: dict[str, list[str]] = {}
+    for name, r in results.items():
+        at = f" at {r['commit']}" if r["commit"] else ""
+        kinds.setdefault(f"{r['rounds']}{at}", []).append(name.replace("-", " "))
+    told = (f"{how} for {', '.join(of)}" for how, of in kinds.items())
+    return f"Times are medians of rounds at commits of tapenet: {'; '.join(told)}."
