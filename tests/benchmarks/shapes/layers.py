@@ -1,4 +1,4 @@
-"""Layers of all kinds but convolution, over many shapes: few and many channels, short and long rows, 10,000 to 10 million
+"""Layers of all kinds but convolution, over many shapes: few and many channels, short and long rows, up to 10 million
 elements. tapenet and PyTorch run the same call of `functional` or of a layer, JAX its own words for it under jit."""
 
 from __future__ import annotations
