@@ -158,7 +158,7 @@ def _save(kind: Any, node: Node, *values: object) -> None:
 
 def _compile(op: Op, function: str, lines: list[str]) -> FunctionType:
     known = _KNOWN | {"_check": op.check, "_forward": op.eager, "_node_class": op.node_class}
-    known |= {"_values": op.values} if op.residuals else {}
+    known |= {"_values": op.values} if op.residuals and is_own(op) else {}
     known |= {f"_rule_{n}" if n else "_joint": rule for n, rule in op.eager_rules.items()}
     known |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
     name = op.name if op.name.isprintable() else ascii(op.name)[1:-1]  # Python takes no NUL here
@@ -274,8 +274,10 @@ def _body(op: Op) -> list[str]:
         # The package's own are known to give what they say.
         lines += [] if ufunc or is_own(op) else ["    if _type(_out) is _tuple: _split(self, _out)"]
     else:
+        # That of others may run calls which make nodes, and what is asked for would hold for these too.
+        either = f"(_forward if {recorded} else _values)" if wanted and op.residuals and is_own(op) else "_forward"
         lines += [
-            f"    _all = {f'(_forward if {recorded} else _values)' if wanted and op.residuals else '_forward'}({passed})",
+            f"    _all = {either}({passed})",
             f"    if _type(_all) is not _tuple or _len(_all) != {len(gives)}: _all = _split(self, _all)",
             f"    {', '.join(gives)} = _all",
         ]

@@ -313,3 +313,22 @@ def test_a_call_without_a_gradient_keeps_nothing_for_it(kind: str, monkeypatch: 
     for found in results[:2]:
         for one, other in zip(found, results[2], strict=True):
             np.testing.assert_array_equal(one.data, other.data)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_layer_differentiated_in_the_forward_of_an_op_keeps_what_its_gradient_needs(kind: str) -> None:
+    """Also where the op itself, which leaves residuals, makes no node."""
+    case = Case(kind, (4, 7, 9, 20))
+    x, *others = (a.astype("f") for a in case.arrays)
+
+    def slopes(x: Any) -> np.ndarray:
+        given = tn.tensor(x, requires_grad=True)
+        tn.sum(getattr(tn, kind)(given, *others)[0] ** 2).backward()
+        return np.asarray(given.grad)
+
+    def forward(x: Any) -> tuple[Any, Any]:
+        found = slopes(x)
+        return found, found
+
+    op = tn.op(forward, name="slopes", residuals=("found",), x=lambda g, found: g * found)
+    np.testing.assert_array_equal(op(x), slopes(x))
