@@ -27,6 +27,7 @@ def check_unmasked(value: object) -> None:
 
 #: Types of values in which arrays may be.
 _HOLDERS = (list, tuple, dict)
+_NUMBERS = (int, float, complex, np.generic)
 
 
 def _holds(value: object, kind: type) -> bool:
@@ -35,8 +36,8 @@ def _holds(value: object, kind: type) -> bool:
         return isinstance(value, kind)
     if isinstance(value, dict):
         return any(_holds(part, kind) for part in value.values())
-    first: object = value
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
-    # Of nested lists of numbers, which may be many, only the first is looked at: NumPy takes no arrays beside numbers.
-    return isinstance(first, (np.ndarray, dict)) and any(_holds(part, kind) for part in value)
+    if not value or isinstance(value[0], _NUMBERS):  # NumPy takes no arrays beside numbers
+        return False
+    if {*map(type, value)} <= {list, tuple} and value[0] and isinstance(value[0][0], _NUMBERS):
+        return False  # rows of numbers, which may be many
+    return any(_holds(part, kind) for part in value)

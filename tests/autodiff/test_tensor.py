@@ -56,6 +56,8 @@ def _loaded(kind: Any, m: Any, **options: Any) -> None:
         lambda m: tn.Network(tn.nn.Linear(2, 1)).predict(m[None]),
         lambda m: tn.tensor([m, m]),
         lambda m: tn.asarray(([m, m], [np.ones(2), m])),
+        lambda m: tn.tensor([[1.0, 2.0], m]),
+        lambda m: tn.asarray([[[1.0, 2.0]], [m]]),
         lambda m: tn.cond(m[0] > 0, lambda: 1.0, lambda: 2.0),
         lambda m: tn.where(m > 0, 1.0, 2.0),
         lambda m: tn.random.normal(m, 1.0),
