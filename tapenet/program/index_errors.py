@@ -51,12 +51,14 @@ def indices(instruction: Instruction) -> Iterator[Index]:
 
 def first_wrong(program: Program, given: Mapping[Value, Array]) -> Wrong | None:
     """The first instruction of a program whose index is out of bounds: what indices are made of is computed once more. None
-    if that cannot be, or changes something: they are in a loop or a branch, or come from one, from random numbers, from Python.
+    if that cannot be, or changes something: they are in a loop or a branch, or come from one, from random numbers, from Python,
+    from what the program writes.
 
     Args:
-        program: one that failed, and has written nothing.
+        program: one that failed.
         given: its arguments, and what the host has computed.
     """
+    written = [write.target.tensor._data for write in program.writes]  # it may have been before the program failed
     needed = {index.value for instruction in program.body for index in indices(instruction)}
     for instruction in reversed(program.body):
         if not needed.isdisjoint(instruction.results):
@@ -66,7 +68,10 @@ def first_wrong(program: Program, given: Mapping[Value, Array]) -> Wrong | None:
     def array(value: Value) -> Array | None:
         if isinstance(value, Constant):
             return value.array
-        return value.tensor._data if isinstance(value, Reference) else known.get(value)
+        if not isinstance(value, Reference):
+            return known.get(value)
+        found: Array = value.tensor._data
+        return None if any(np.may_share_memory(found, other) for other in written) else found
 
     with np.errstate(all="ignore"):
         for instruction in program.body:

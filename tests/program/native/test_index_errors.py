@@ -81,6 +81,23 @@ def test_it_is_said_of_a_step_that_draws_and_trains() -> None:
     assert opt.state_dict()["step"] == 4  # each call counts when it begins; what finds the index counts nothing
 
 
+def test_of_indices_in_a_buffer_that_was_written_nothing_wrong_is_said() -> None:
+    """Once more computed, the index of the first op would be out of bounds too, and both another."""
+    at = nn.Buffer(np.array([0, 1]))
+    wide = np.arange(40.0).reshape(20, 2)
+
+    @tn.compile(backend="native")
+    def step(x: Any, by: Any) -> Any:
+        before = tn.sum(tn.take(wide, at, axis=0))
+        at[...] = at + by
+        return before + tn.sum(tn.take(x, at, axis=0))
+
+    for _ in range(2):
+        step(X, np.array([1, 0]))
+    with pytest.raises(IndexError, match=r"^an index is out of bounds"):
+        step(X, np.array([20, 0]))
+
+
 def test_in_a_loop_lines_and_shapes_are_said() -> None:
     x = tn.tensor(X)
 
