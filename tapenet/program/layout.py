@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeGuard
 
-from tapenet.kernels import SMALL, aligned
+from tapenet.kernels import aligned
 from tapenet.program.in_place import bases
 from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
 from tapenet.typing import Array
@@ -79,13 +79,6 @@ def copied(array: Array, order: Order | None) -> Array:
     made: Array = aligned(array.shape, array.dtype, order)
     made[...] = array
     return made
-
-
-def duplicate(array: Array) -> Array:
-    """A copy in the memory order that an array has, which begins as results do."""
-    order = dense_order(array)
-    small = array.nbytes < SMALL or (order is None and not array.flags.c_contiguous)
-    return array.copy("K") if small else copied(array, order)
 
 
 def alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:
