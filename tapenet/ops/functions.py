@@ -15,7 +15,7 @@ from tapenet.ops.elementwise.complex import real
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, ONCE, Op, Rule, Scatter
 from tapenet.ops.reading import plain, read, symbols, template_of
-from tapenet.ops.registry import stands_for
+from tapenet.ops.registry import is_own, stands_for
 from tapenet.ops.rule_calls import Gives, RuleCall
 from tapenet.ops.signatures import bind
 from tapenet.ops.tangents import push
@@ -239,6 +239,11 @@ class OpFunction(Function):
 
     def _by_transpose(self, flowing: list[int], order: list[int]) -> Program:
         """By the rules: they are linear in the gradients that they are given, and their transpose is the derivative itself."""
+        if self._reference is None and self.op.reference is not None and is_own(self.op):
+            # Its rules call kernels' ops, which state no derivative, not even by the gradients that they are given.
+            raise NoDerivative(
+                f"op {self.name!r} is called as it stands: its reference is not read, its rules call kernels"
+            )
         builder = Builder()
         count = len(self.inputs)
         inputs, tangents = inputs_for(self.inputs), inputs_for(self.inputs[i] for i in order)

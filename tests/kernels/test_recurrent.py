@@ -332,3 +332,21 @@ def test_a_layer_differentiated_in_the_forward_of_an_op_keeps_what_its_gradient_
 
     op = tn.op(forward, name="slopes", residuals=("found",), x=lambda g, found: g * found)
     np.testing.assert_array_equal(op(x), slopes(x))
+
+
+@KINDS
+def test_forward_mode_of_what_a_kernel_computes(kind: str) -> None:
+    """The layer's formula is not read then, and its rules call an op that states no derivative."""
+    case = Case(kind, (3, 6, 40, 80))
+    x, *others = case.arrays
+    direction = R.normal(size=x.shape)
+    layer = getattr(tn, kind) if kind in ("lstm", "gru") else tn.rnn
+
+    def out(x: Any) -> Any:
+        return layer(x, *others, **case.options)[0]
+
+    assert not layers._formula_pays(x, *others[-2:], None)
+    y, tangent = tn.jvp(out, (x,), (direction,))
+    g = R.normal(size=y.shape)
+    pulled = tn.vjp(out, tn.tensor(x))[1](g)
+    np.testing.assert_allclose(np.vdot(g, tangent), np.vdot(pulled, direction), rtol=1e-9)
