@@ -73,8 +73,8 @@ def peak(f: Callable[[], Any]) -> int:
 
 
 def peak_of_backward(f: Callable[..., Any], *arrays: Any) -> float:
-    """The most memory that a backward pass takes at a time, in sizes of the arrays that it is of. A first pass is not looked at:
-    it may generate code."""
+    """The most memory that a backward pass takes at a time, in sizes of the arrays that it is of. A first pass, which may
+    generate code, is not looked at."""
     for measured in (False, True):
         tensors = [tn.tensor(a, requires_grad=True) for a in arrays]
         out = f(*tensors)
