@@ -19,8 +19,10 @@ from tapenet.llvm.kernel import Array, Index, Kernel, Value
 from tapenet.llvm.processor import registers
 from tapenet.llvm.sharing import Shared
 
-#: Numbers of the matrix of weights, at most: they are read once per block of rows.
-LARGEST = 1 << 19
+#: Numbers of the matrix of weights, at most, in products by rows and for their gradient. Of (512, 768) and (768, 768) a product
+#: takes 0.8 of BLAS's time, of (2048, 1024) and (1024, 4096) 0.9 (Xeon, AVX-512); a gradient by (768, 3072) weights would take
+#: 1.2 for 512 rows.
+LARGEST, GRADIENT = 1 << 22, 1 << 19
 #: Multiply-adds from which a kernel is worth the time that it takes to compile once.
 WORTH = 1_500_000
 #: Rows from which kernels are quicker than BLAS. Of 16 rows it takes 0.8 to 1.0 of their time.
@@ -77,9 +79,10 @@ def takes(product: str, n: int, inputs: int, outputs: int, itemsize: int = 4) ->
     if product == "product":
         few = _streams(n, inputs, outputs)
     else:
-        thin = 1 < n <= THIN and WEIGHTS <= weights <= LARGEST
+        thin = 1 < n <= THIN and WEIGHTS <= weights <= GRADIENT
         few = product == "weight_grad" and (thin or _outer_pays(n, inputs, outputs))
-    return few or (n >= LEAST[product] and work >= WORTH and weights <= LARGEST)
+    most = GRADIENT if product == "weight_grad" else LARGEST
+    return few or (n >= LEAST[product] and work >= WORTH and weights <= most)
 
 
 def _outer_pays(n: int, inputs: int, outputs: int) -> bool:

@@ -25,6 +25,9 @@ DEPTH = 128
 #: many much is lost from the second level cache until the next panel reads them. 2,048 rows times (768, 192) take 0.91 of the
 #: time so, times (576, 192) 0.88, times (192, 768) 0.98.
 BLOCK = 1 << 19
+#: Bytes of the right operand at most where registers are wide and the left operand has dense rows, of which each panel reads
+#: all once. 512 rows times (768, 768) take 0.8 of BLAS's time, 2,048 rows times (1024, 4096) 0.9 (Xeon, AVX-512).
+LARGEST = 1 << 24
 #: Of gradients by weights, whose right operand may be larger than others have: bytes, at most, of the left operand for the rows
 #: of a panel, and of the result. The one is read again for each panel, the other for each block of rows. 192 x 768 over
 #: 2,048 rows takes 0.8 of BLAS's time on one thread, 256 x 1,024 over 1,024 rows 0.86: a BERT of that width takes 0.97 of the
@@ -64,9 +67,9 @@ def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DT
     if n < ROWS or k < 2 or c[1] != 1:
         return False
     if k * m * dtype.itemsize > gemm.largest():
-        wide_enough, gradient = registers().wide, a[1] != 1 and b[1] == 1
         small = n * DEPTH * dtype.itemsize <= LEFT and n * m * dtype.itemsize <= RESULT
-        if not (wide_enough and gradient and small):
+        rows = a[1] == 1 and k * m * dtype.itemsize <= LARGEST
+        if not (registers().wide and (rows or (a[1] != 1 and b[1] == 1 and small))):
             return False
     wide = gemm.across(n, dtype)
     if b[1] == 1:

@@ -74,7 +74,8 @@ def test_few_rows(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "registers", lambda: Registers(64, 32))
     taken = [name for name in kernel.LEAST if kernel.takes(name, n, 512, 512)]
     assert ("product" in taken) == (n != 3)
-    assert kernel.takes("product", n, 1024, 1024) == kernel.takes("weight_grad", n, 1024, 1024) == (n <= 32)
+    assert kernel.takes("product", n, 1024, 4096)
+    assert kernel.takes("product", n, 2048, 4096) == kernel.takes("weight_grad", n, 1024, 1024) == (n <= 32)
     assert ("product_turned" in taken) == (n != 33)
     assert "weight_grad" in taken
 

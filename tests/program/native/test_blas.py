@@ -18,7 +18,7 @@ from tests.program.passes.programs import Build
 
 pytest.importorskip("llvmlite")
 
-from tapenet.kernels import products
+from tapenet.kernels import panels, products
 from tapenet.llvm import blas, toolchain
 from tapenet.llvm.kernel import Kernel
 from tapenet.program.native import entry, runner
@@ -227,6 +227,7 @@ def test_blas_is_alone_where_kernels_are_called_and_products_cut(monkeypatch: py
         return contextlib.nullcontext()
 
     monkeypatch.setattr(runner, "alone", watched)
+    monkeypatch.setattr(panels, "LARGEST", 0)
     images, weight = normal(8, 16, 12, 12, dtype="f"), normal(16, 16, 3, 3, dtype="f")
     square = normal(300, 300, dtype="f")
 

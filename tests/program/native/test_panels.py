@@ -90,8 +90,9 @@ def test_all_orders_are_written_here() -> None:
         assert sides(1024, 384, 128) == [False] * 4
         assert sides(1024, 128, 512) == [None, False, False, False]  # rows of few columns are read as they lie
         assert sides(panels.ROWS - 1, 32, 128) == [None] * 4
-        assert sides(1024, 2048, 2048) == [None] * 4  # too large
-        assert sides(192, 768, 2048) == [None, None, False, None]  # but for gradients by weights
+        assert sides(1024, 2048, 4096) == [None] * 4  # too large
+        assert sides(1024, 768, 2048) == [False, False, None, None]  # but by rows
+        assert sides(192, 768, 2048) == [False, False, False, None]  # and for gradients by weights
         module = check(80, 30, 140)
         assert "tn_sgemm" not in module.text
         for module in (gemm, panels):

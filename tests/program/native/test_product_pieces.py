@@ -15,7 +15,7 @@ from tests.program.passes.programs import Build
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
-from tapenet.kernels import linear
+from tapenet.kernels import linear, panels
 from tapenet.llvm import gemm, sharing
 from tapenet.llvm.blas import find
 from tapenet.llvm.processor import Registers
@@ -155,6 +155,7 @@ def test_they_are_cut() -> None:
 @pytest.mark.parametrize("tb", [False, True])
 def test_by_blas(ta: bool, tb: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gemm, "largest", lambda: 0)
+    monkeypatch.setattr(panels, "LARGEST", 0)
     for n, m, k in SHAPES:
         program = product((k, n) if ta else (n, k), (m, k) if tb else (k, m), ta, tb)
         check(program, ta, tb)
